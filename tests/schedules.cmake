@@ -1,0 +1,2 @@
+hq_unit(cron DEPENDS hq_schedules)
+hq_fuzz(cron DEPENDS hq_schedules)
