@@ -1,0 +1,63 @@
+/**
+ * @file archiver.h
+ * Receives WAL through a physical slot and puts it into the repository: a part every
+ * flush_interval while there is new WAL, the complete segment at its end (docs/format.md §12).
+ *
+ * Received bytes are written to a spool file a segment and fsynced before they are put. What is
+ * reported to PostgreSQL as flushed is durable in the store, nothing else; a part is deleted only
+ * after the complete segment (or a wider part) is durable.
+ *
+ * Start: from the start of the segment that holds the last position durable in the store (listed
+ * there, no local state needed), or of the slot's / server's position when there is none. Already
+ * stored bytes are received again and not stored again as parts.
+ * Refuses: a system identifier other than the one whose WAL this cluster name has in the
+ * repository (REFUSED, with advice), a server whose WAL ends before what the store holds on its
+ * timeline (REFUSED: it went back in time).
+ *
+ * Threads  hq_archiver_run() belongs to one thread; _position and _wait may be called from others.
+ */
+#ifndef HQ_POSTGRES_ARCHIVER_H
+#define HQ_POSTGRES_ARCHIVER_H
+
+#include "catalog/catalog.h"
+#include "postgres/connection.h"
+
+struct hq_archiver_options {
+    const struct hq_repository *repository; /**< borrowed */
+    struct hq_catalog *catalog;             /**< borrowed */
+    struct hq_pg_options connection;        /**< strings borrowed */
+    const char *cluster;
+    const char *slot;
+    const char *spool_directory; /**< made if missing */
+    int64_t flush_interval_ms;   /**< 100 to 60000 */
+    int compression_level;
+    const volatile int *stop; /**< ends _run with 0 after storing what was received */
+};
+
+/** A durable position, as told to others. */
+struct hq_archiver_position {
+    uint32_t timeline;
+    uint64_t durable_lsn;   /**< everything below is in the store */
+    uint64_t received_lsn;
+    int64_t last_commit_us; /**< newest commit that is durable; 0: none seen */
+    int64_t delay_us;       /**< of the last put: from the server's sending its oldest byte */
+    int64_t delay_max_us;
+    uint64_t stored_bytes, puts;
+    bool streaming;
+};
+
+struct hq_archiver;
+int hq_archiver_new(const struct hq_archiver_options *options, struct hq_archiver **out,
+                    struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * Connect, ensure the slot, stream until *stop. Trouble that may pass (connection, store) is
+ * logged and tried again with back-off for ever; other trouble ends it with -1.
+ */
+int hq_archiver_run(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
+void hq_archiver_position(struct hq_archiver *a, struct hq_archiver_position *out);
+/** Wait until durable_lsn >= @p lsn. TRANSIENT when @p timeout_ms passes, or _run's own failure. */
+int hq_archiver_wait(struct hq_archiver *a, uint64_t lsn, int64_t timeout_ms,
+                     struct hq_error *err) HQ_MUST_CHECK;
+void hq_archiver_free(struct hq_archiver *a);
+
+#endif

@@ -1,0 +1,32 @@
+/**
+ * @file basebackup.h
+ * A base backup over the replication protocol: BASE_BACKUP's tar archives, taken apart on the fly
+ * and handed to a backup writer.
+ * Threads  one; the connection is used up for the duration.
+ */
+#ifndef HQ_POSTGRES_BASEBACKUP_H
+#define HQ_POSTGRES_BASEBACKUP_H
+
+#include "pipeline/backup_writer.h"
+#include "postgres/connection.h"
+
+struct hq_base_backup_options {
+    const char *label;
+    bool fast_checkpoint;
+    /** Told now and then; @p total is the server's estimate, it may be passed. */
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *context;
+    const volatile int *stop; /**< ends it with INTERRUPTED when set; NULL: never */
+};
+
+/**
+ * Take one. Fills of @p root: timeline, start and stop LSN, system identifier, version, sizes,
+ * checksums, tablespaces, mode. A relation file that is not a whole number of pages, or whose
+ * name is not a relation's, goes in as a plain file. Errors as in connection.h; CORRUPT for a tar
+ * stream that is not what the server should send.
+ */
+int hq_pg_base_backup(struct hq_pg *pg, const struct hq_base_backup_options *options,
+                      struct hq_backup_writer *writer, struct hq_root *root,
+                      struct hq_error *err) HQ_MUST_CHECK;
+
+#endif

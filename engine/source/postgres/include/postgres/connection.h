@@ -1,0 +1,51 @@
+/**
+ * @file connection.h
+ * Replication connections to PostgreSQL 14 to 18 and what a server says of itself.
+ * Needs a role with REPLICATION and LOGIN, nothing more.
+ * Errors   TRANSIENT (not reachable, starting up, connection cut), REFUSED (password, role),
+ *          SERVER (pg_hba, wal_level, max_wal_senders, slots, version: hint has the line to add),
+ *          BUSY (slot in use).
+ * Threads  a connection belongs to one thread.
+ */
+#ifndef HQ_POSTGRES_CONNECTION_H
+#define HQ_POSTGRES_CONNECTION_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+struct hq_pg;
+
+struct hq_pg_options {
+    const char *conninfo;      /**< libpq's key words or URI, without a password */
+    const char *password_file; /**< the password alone, or NULL: PGPASSFILE, PGPASSWORD, none */
+    const char *application;   /**< application_name; NULL: hq-backup */
+};
+
+struct hq_pg_system {
+    uint64_t system_identifier;
+    uint32_t timeline;
+    uint64_t flush_lsn;
+    uint32_t version_number; /**< 150020 */
+    uint32_t wal_segment_size;
+    uint32_t block_size;
+    bool checksums;
+    char host[256]; /**< as connected: host name, address or socket directory */
+};
+
+int hq_pg_connect(const struct hq_pg_options *options, struct hq_pg **out,
+                  struct hq_error *err) HQ_MUST_CHECK;
+void hq_pg_close(struct hq_pg *pg);
+/** IDENTIFY_SYSTEM and SHOW of the sizes. */
+int hq_pg_identify(struct hq_pg *pg, struct hq_pg_system *out, struct hq_error *err) HQ_MUST_CHECK;
+/** One setting, as SHOW gives it. */
+int hq_pg_show(struct hq_pg *pg, const char *setting, struct hq_buf *out,
+               struct hq_error *err) HQ_MUST_CHECK;
+/** Append the content of a timeline's history file. @pre timeline > 1 */
+int hq_pg_timeline_history(struct hq_pg *pg, uint32_t timeline, struct hq_buf *out,
+                           struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * Create the physical slot with RESERVE_WAL unless it is there. @p created says which. */
+int hq_pg_slot_ensure(struct hq_pg *pg, const char *slot, bool *created,
+                      struct hq_error *err) HQ_MUST_CHECK;
+
+#endif

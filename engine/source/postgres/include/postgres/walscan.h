@@ -1,0 +1,28 @@
+/**
+ * @file walscan.h
+ * Finds the transaction commit and abort records in a stream of WAL and their times
+ * (XLogRecord, XLogPageHeaderData, xl_xact_commit: src/include/access/xlogrecord.h,
+ * xlog_internal.h, xact.h; the same in PostgreSQL 14 to 18 as far as it is read here).
+ *
+ * Follows the chain of record lengths over pages and segments. Where the chain does not hold it
+ * stops looking until the next page header that starts a record: times are then missed, never
+ * invented. Threads  one.
+ */
+#ifndef HQ_POSTGRES_WALSCAN_H
+#define HQ_POSTGRES_WALSCAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct hq_walscan;
+struct hq_walscan *hq_walscan_new(uint32_t segment_size, struct hq_error *err) HQ_MUST_CHECK;
+void hq_walscan_free(struct hq_walscan *s);
+/** Called for each commit or abort record once it is known whole, with the LSN it begins at. */
+typedef void hq_walscan_fn(void *context, uint64_t lsn, int64_t time_us);
+/** Feed the next bytes; a jump of @p lsn starts afresh. */
+void hq_walscan_feed(struct hq_walscan *s, uint64_t lsn, const uint8_t *data, size_t len,
+                     hq_walscan_fn *each, void *context);
+
+#endif
