@@ -1,7 +1,8 @@
 /**
  * @file driver.h
  * For authors of drivers: the operations behind storage.h. storage.c checks names and arguments,
- * so a driver sees only valid ones; everything storage.h promises is the driver's to keep.
+ * so a driver sees only valid ones; everything storage.h promises is the driver's to keep. A get
+ * is of one byte at least; an empty body has data. A failing get may leave bytes in @p out.
  * A driver's own struct begins with a struct hq_store.
  */
 #ifndef HQ_STORAGE_DRIVER_H
@@ -21,14 +22,27 @@ struct hq_store_operations {
                 struct hq_error *err);
     int (*remove)(struct hq_store *store, const char *name, struct hq_error *err);
     int (*time)(struct hq_store *store, int64_t *now_us, struct hq_error *err);
+    /**
+     * Optional, for stores where a request is slow: the whole object with one. Without it
+     * storage.c asks for the size, reads, and asks again whether the object was replaced.
+     */
+    int (*get_all)(struct hq_store *store, const char *name, uint64_t max, struct hq_buf *out,
+                   struct hq_error *err);
 };
 
 struct hq_store {
     const struct hq_store_operations *operations;
-    char *url; /**< owned, free()d by storage.c after close */
+    char *url; /**< set by storage.c after the opener, free()d by it after close */
 };
 
-/** Openers; @p location is the URL without its scheme ("/path"; "bucket/prefix"). */
+/** Whether @p name is a legal object name: for telling objects from what else a store holds. */
+bool hq_store_name_legal(const char *name) HQ_MUST_CHECK;
+
+/**
+ * Openers; @p location is the URL without its scheme and options ("/path"; "bucket/prefix", no
+ * slash at the end). The options of the URL are merged into @p options, and its defaults filled
+ * in, except the credentials'.
+ */
 int hq_posix_open(const char *location, const struct hq_store_options *options,
                   struct hq_store **out, struct hq_error *err) HQ_MUST_CHECK;
 int hq_s3_open(const char *location, const struct hq_store_options *options,

@@ -3,7 +3,9 @@
  * The object-store contract: what the rest of the project may rely on, whatever holds the bytes.
  *
  * Names       relative, '/'-separated, of [A-Za-z0-9._-] in each part, no part "." or ".." or
- *             empty, at most HQ_OBJECT_NAME_MAX bytes. Drivers refuse others (USAGE).
+ *             empty or longer than HQ_OBJECT_PART_MAX, at most HQ_OBJECT_NAME_MAX bytes; others
+ *             are refused (USAGE) and, where somebody else left them, not listed. No name may be
+ *             a folder of another ("a" beside "a/b"): a file system can't hold both (EXISTS).
  * Atomicity   an object is there complete or not at all; readers never see part of a put.
  * Durability  what put() and delete() did survives a power cut when they return 0.
  * Idempotence a put or delete whose answer was lost is repeated by the driver; repeating either
@@ -25,7 +27,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
-enum { HQ_OBJECT_NAME_MAX = 512 };
+enum { HQ_OBJECT_NAME_MAX = 512, HQ_OBJECT_PART_MAX = 255 };
 
 struct hq_store;
 
@@ -82,12 +84,16 @@ int hq_store_put(struct hq_store *store, const char *name, const struct hq_body 
 int hq_store_put_bytes(struct hq_store *store, const char *name, const void *data, size_t len,
                        struct hq_error *err) HQ_MUST_CHECK;
 /**
- * Append exactly @p length bytes from @p offset to @p out. Fewer in the store: CORRUPT, saying
- * "truncated".
+ * Append exactly @p length bytes from @p offset to @p out; on failure @p out is as before. Fewer
+ * in the store: CORRUPT, saying "truncated", and nothing is allocated for them. 0 bytes of a
+ * missing object are MISSING too.
  */
 int hq_store_get(struct hq_store *store, const char *name, uint64_t offset, uint64_t length,
                  struct hq_buf *out, struct hq_error *err) HQ_MUST_CHECK;
-/** Append the whole object; one larger than @p max is CORRUPT and is not read. */
+/**
+ * Append the whole object; one larger than @p max is CORRUPT and is not read. An object replaced
+ * meanwhile is seen old or new (BUSY if it changes size again and again).
+ */
 int hq_store_get_all(struct hq_store *store, const char *name, uint64_t max, struct hq_buf *out,
                      struct hq_error *err) HQ_MUST_CHECK;
 int hq_store_head(struct hq_store *store, const char *name, struct hq_object_info *out,
