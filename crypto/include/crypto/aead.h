@@ -23,11 +23,14 @@ void hq_nonce_counter(uint64_t i, uint8_t nonce[HQ_NONCE_BYTES]);
 /** @p out gets len + HQ_TAG_BYTES bytes; may be @p plain itself. */
 void hq_aead_seal(const struct hq_key *key, const uint8_t nonce[HQ_NONCE_BYTES], const void *ad,
                   size_t ad_len, const void *plain, size_t len, uint8_t *out);
-/** @p len counts the tag; @p out gets len - HQ_TAG_BYTES. @return false: forged or damaged. */
+/**
+ * @p len counts the tag; @p out gets len - HQ_TAG_BYTES and may be @p sealed itself.
+ * @return false: forged or damaged, and @p out holds nothing of the plaintext.
+ */
 bool hq_aead_open(const struct hq_key *key, const uint8_t nonce[HQ_NONCE_BYTES], const void *ad,
                   size_t ad_len, const uint8_t *sealed, size_t len, void *out) HQ_MUST_CHECK;
-/** seal(K, pk) */
-void hq_key_seal(const struct hq_key *key, const uint8_t public_key[32],
-                 uint8_t out[HQ_SEALED_KEY_BYTES]);
+/** seal(K, pk). @return false: @p public_key is no usable X25519 key (of small order). */
+bool hq_key_seal(const struct hq_key *key, const uint8_t public_key[32],
+                 uint8_t out[HQ_SEALED_KEY_BYTES]) HQ_MUST_CHECK;
 
 #endif
