@@ -1,6 +1,6 @@
 /**
  * @file chunk.h
- * Chunks: kinds, identity, compression (docs/format.md §5). 
+ * Chunks: kinds, identity, compression (docs/format.md §5).
  * Threads  hq_chunk_ids is immutable; codecs belong to one thread each.
  */
 #ifndef HQ_REPOSITORY_CHUNK_H

@@ -1,0 +1,120 @@
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backup_writer_internal.h"
+
+static void
+drop_pack(void *pack)
+{
+    hq_pack_free(pack);
+}
+
+void
+writer_fail(struct hq_backup_writer *w, const struct hq_error *why)
+{
+    pthread_mutex_lock(&w->lock);
+    if (!w->failed) {
+        w->failed = true;
+        w->failure = *why;
+    }
+    pthread_mutex_unlock(&w->lock);
+    hq_queue_abort(w->jobs, why);
+    hq_queue_abort(w->packs, why);
+}
+
+int
+writer_check(struct hq_backup_writer *w, struct hq_error *err)
+{
+    bool failed;
+
+    pthread_mutex_lock(&w->lock);
+    failed = w->failed;
+    if (failed)
+        *err = w->failure;
+    pthread_mutex_unlock(&w->lock);
+    return failed ? -1 : 0;
+}
+
+static int
+start_threads(struct hq_backup_writer *w, struct hq_error *err)
+{
+    const struct hq_backup_writer_options *o = &w->options;
+    int rc = 0;
+
+    w->threads = calloc(o->workers + o->uploaders, sizeof *w->threads);
+    if (w->threads == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "threads of a backup");
+    for (; rc == 0 && w->workers_running < o->workers; w->workers_running += rc == 0)
+        rc = pthread_create(&w->threads[w->workers_running], NULL, writer_work, w);
+    for (; rc == 0 && w->uploaders_running < o->uploaders; w->uploaders_running += rc == 0)
+        rc = pthread_create(&w->threads[o->workers + w->uploaders_running], NULL, writer_upload, w);
+    return rc == 0 ? 0 : hq_fail_sys(err, rc, "start a thread of the backup");
+}
+
+int
+hq_backup_writer_new(const struct hq_backup_writer_options *options, struct hq_backup_writer **out,
+                     struct hq_error *err)
+{
+    struct hq_backup_writer *w = calloc(1, sizeof *w);
+
+    assert(options->workers >= 1 && options->uploaders >= 1);
+    *out = NULL;
+    if (w == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "backup writer");
+    w->options = *options;
+    pthread_mutex_init(&w->lock, NULL);
+    hq_chunker_init(&w->chunker, options->repository->keyring, &options->repository->chunking);
+    if ((w->ids = hq_chunk_ids_new(options->repository->keyring, err)) == NULL ||
+        (w->jobs = hq_queue_new(2 * (size_t)options->workers, free, err)) == NULL ||
+        (w->packs = hq_queue_new(1, drop_pack, err)) == NULL || start_threads(w, err) != 0) {
+        hq_backup_writer_free(w);
+        return -1;
+    }
+    *out = w;
+    return 0;
+}
+
+void
+writer_join_workers(struct hq_backup_writer *w)
+{
+    for (; w->workers_running > 0; w->workers_running--)
+        pthread_join(w->threads[w->workers_running - 1], NULL);
+}
+
+void
+writer_join_uploaders(struct hq_backup_writer *w)
+{
+    for (; w->uploaders_running > 0; w->uploaders_running--)
+        pthread_join(w->threads[w->options.workers + w->uploaders_running - 1], NULL);
+}
+
+void
+hq_backup_writer_free(struct hq_backup_writer *w)
+{
+    struct hq_error why = {0};
+
+    if (w == NULL)
+        return;
+    hq_fail(&why, HQ_E_INTERRUPTED, "backup abandoned");
+    if (w->jobs != NULL)
+        hq_queue_abort(w->jobs, &why);
+    if (w->packs != NULL)
+        hq_queue_abort(w->packs, &why);
+    writer_join_workers(w);
+    writer_join_uploaders(w);
+    hq_queue_free(w->jobs);
+    hq_queue_free(w->packs);
+    free(w->threads);
+    for (size_t i = 0; i < w->published_count; i++)
+        hq_pack_free(w->published[i]);
+    free(w->published);
+    for (size_t i = 0; i < w->record_count; i++)
+        record_free(w->records[i]);
+    free(w->records);
+    id_set_clear(&w->stored);
+    hq_buf_clear(&w->pending);
+    hq_chunk_ids_free(w->ids);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
