@@ -25,11 +25,15 @@ struct hq_buf {
     size_t cap;   /**< bytes allocated */
     size_t limit; /**< most bytes len may reach; 0: SIZE_MAX/2 */
     bool failed;  /**< an append did not fit or could not be allocated */
+    bool limited; /**< failed, and the limit was the reason */
 };
 
 /** Free the bytes; @p b is empty and reusable, its limit kept. NULL is a no-op. */
 void hq_buf_clear(struct hq_buf *b);
-/** Overwrite the bytes with zeros, then hq_buf_clear(): for secrets. */
+/**
+ * Overwrite the bytes with zeros, then hq_buf_clear(): for secrets. Growing moves bytes and leaves
+ * copies behind, so a buffer for a secret reserves its whole size first.
+ */
 void hq_buf_wipe(struct hq_buf *b);
 /** Make room for @p more further bytes. */
 int hq_buf_reserve(struct hq_buf *b, size_t more, struct hq_error *err) HQ_MUST_CHECK;

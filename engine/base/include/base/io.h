@@ -25,9 +25,14 @@ int hq_io_pread(int fd, void *data, size_t len, uint64_t offset, size_t *got, co
 /** Append the whole file to @p out; more than @p max bytes is HQ_E_CONFIG. */
 int hq_io_read_file(const char *path, size_t max, struct hq_buf *out,
                     struct hq_error *err) HQ_MUST_CHECK;
+/** How the names of this module's temporary files begin. */
+#define HQ_IO_TEMPORARY_PREFIX ".hq-tmp-"
+
 /**
  * Create or replace @p path with these bytes: temporary file beside it, fsync, rename, fsync of
- * the directory. Durable and complete when it returns 0; on failure the old file is untouched.
+ * the directory. Durable and complete when it returns 0; on failure the old file is untouched,
+ * unless only the fsync of the directory failed. @p mode is set as given, whatever the umask.
+ * A crash may leave the temporary file: its name begins with HQ_IO_TEMPORARY_PREFIX.
  */
 int hq_io_replace(const char *path, const void *data, size_t len, mode_t mode,
                   struct hq_error *err) HQ_MUST_CHECK;
@@ -38,7 +43,10 @@ int hq_io_create(const char *path, const void *data, size_t len, mode_t mode,
 int hq_io_sync_dir(const char *path, struct hq_error *err) HQ_MUST_CHECK;
 /** mkdir -p: creates missing parents too, each made durable in its parent. */
 int hq_io_make_dirs(const char *path, mode_t mode, struct hq_error *err) HQ_MUST_CHECK;
-/** Remove a tree below and including @p path; a missing one is fine. Never follows links. */
+/**
+ * Remove a tree below and including @p path; a missing one is fine. Never follows links. Holds a
+ * descriptor per level of depth.
+ */
 int hq_io_remove_tree(const char *path, struct hq_error *err) HQ_MUST_CHECK;
 /**
  * Take an exclusive lock on the file @p path (created 0600 if missing), held until the returned
