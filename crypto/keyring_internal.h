@@ -11,7 +11,7 @@
 
 #include "crypto/keyring.h"
 
-/* Far more than a key file of KEYFILE_MAX bytes has room for. */
+/* Far more than a key file of HQ_KEYFILE_MAX bytes has room for. */
 enum {
     HQ_EPOCHS_MAX = 4096
 };

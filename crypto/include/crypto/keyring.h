@@ -3,7 +3,8 @@
  * The keys of one repository as read from a key file (docs/format.md §3): a sidecar's, which can
  * write and list but not read data, or a restore key, which can do everything.
  *
- * Secrets lie in sodium_malloc()ed memory, locked and guarded, wiped by hq_keyring_free().
+ * Secrets lie in sodium_malloc()ed memory: guarded, read-only, locked where RLIMIT_MEMLOCK lets it,
+ * wiped by hq_keyring_free().
  * Threads  a keyring is immutable once made; any thread may use it.
  */
 #ifndef HQ_CRYPTO_KEYRING_H
@@ -36,13 +37,24 @@ struct hq_epoch_info {
 
 struct hq_keyring;
 
-/** Fresh random keys, epoch 1, role restore, a new repository id, a writer called @p writer. */
+/**
+ * Fresh random keys, epoch 1, role restore, a new repository id, a writer called @p writer.
+ * @param region [A-Z]{2}[A-Z0-9-]*, at most HQ_REGION_MAX characters
+ * @param writer 1 to HQ_WRITER_NAME_MAX printable ASCII characters, no quote and no backslash
+ * Errors: USAGE for a name that breaks these rules, NOMEM.
+ */
 int hq_keyring_generate(const char *region, const char *writer, struct hq_keyring **out,
                         struct hq_error *err) HQ_MUST_CHECK;
-/** A sidecar's keyring: no data secret keys, no repository secret key, a new certified writer. */
+/**
+ * A sidecar's keyring: no data secret keys, no repository secret key, a new certified writer.
+ * KEY when @p restore is a sidecar's itself.
+ */
 int hq_keyring_make_sidecar(const struct hq_keyring *restore, const char *writer,
                             struct hq_keyring **out, struct hq_error *err) HQ_MUST_CHECK;
-/** Write as a key file, 0600, EXISTS if @p path is there; sealed when @p passphrase is not NULL. */
+/**
+ * Write as a key file, 0600, EXISTS if @p path is there; sealed when @p passphrase is not NULL
+ * (empty: USAGE), which takes 256 MiB and about a second. Durable when it returns 0.
+ */
 int hq_keyring_save(const struct hq_keyring *k, const char *path, const struct hq_buf *passphrase,
                     struct hq_error *err) HQ_MUST_CHECK;
 /** Asks for the passphrase of @p path when the file is sealed. @return 0, or -1 with err set. */
@@ -50,7 +62,10 @@ typedef int hq_passphrase_fn(void *context, const char *path, struct hq_buf *out
                              struct hq_error *err);
 /**
  * Read a key file. Errors: CONFIG (not a key file), KEY (passphrase wrong or not to be had,
- * @p ask NULL), UNSUPPORTED (newer version), CORRUPT (sealed text damaged).
+ * @p ask NULL, sealed text damaged: a wrong passphrase looks the same), UNSUPPORTED (newer
+ * version), CORRUPT (keys, certificate or shown members that do not fit each other), REFUSED
+ * (others than owner and group have access to the file), or what @p ask failed with.
+ * @p ask is called after the file's form was checked; what it returns is wiped.
  */
 int hq_keyring_load(const char *path, hq_passphrase_fn *ask, void *context,
                     struct hq_keyring **out, struct hq_error *err) HQ_MUST_CHECK;
