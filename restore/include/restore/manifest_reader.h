@@ -1,0 +1,31 @@
+/**
+ * @file manifest_reader.h
+ * Chunks by id, and through them the entries of a backup's manifest.
+ * Threads  a reader belongs to one thread.
+ */
+#ifndef HQ_RESTORE_MANIFEST_READER_H
+#define HQ_RESTORE_MANIFEST_READER_H
+
+#include "repository/index.h"
+#include "repository/manifest.h"
+#include "repository/pagemap.h"
+
+struct hq_chunk_reader;
+struct hq_chunk_reader *hq_chunk_reader_new(const struct hq_repository *repository,
+                                            const struct hq_index_map *index,
+                                            struct hq_error *err) HQ_MUST_CHECK;
+void hq_chunk_reader_free(struct hq_chunk_reader *r);
+/**
+ * Read one chunk of @p kind into @p out (replaced). MISSING when no index names it; CORRUPT when
+ * it is damaged or its raw length is not @p raw (0: any).
+ */
+int hq_chunk_read(struct hq_chunk_reader *r, const struct hq_id *id, enum hq_chunk_kind kind,
+                  uint32_t raw, struct hq_buf *out, struct hq_error *err) HQ_MUST_CHECK;
+/** Call @p each for every entry of the backup. */
+int hq_manifest_read(struct hq_chunk_reader *r, const struct hq_root *root, hq_entry_fn *each,
+                     void *context, struct hq_error *err) HQ_MUST_CHECK;
+/** The page map of a relation entry; checks it against the entry's size. */
+int hq_page_map_read(struct hq_chunk_reader *r, const struct hq_entry *entry,
+                     struct hq_page_map *out, struct hq_error *err) HQ_MUST_CHECK;
+
+#endif

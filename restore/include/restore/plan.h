@@ -1,0 +1,92 @@
+/**
+ * @file plan.h
+ * What can be recovered, and how one recovery would go: from the repository alone.
+ * Threads  one.
+ */
+#ifndef HQ_RESTORE_PLAN_H
+#define HQ_RESTORE_PLAN_H
+
+#include "repository/index.h"
+#include "repository/manifest.h"
+#include "restore/wal_inventory.h"
+
+enum hq_target_type {
+    HQ_TARGET_LATEST,    /**< to the end of WAL */
+    HQ_TARGET_IMMEDIATE, /**< the earliest consistent point of the backup */
+    HQ_TARGET_TIME,
+    HQ_TARGET_LSN,
+    HQ_TARGET_XID,
+    HQ_TARGET_NAME,
+};
+
+struct hq_target {
+    enum hq_target_type type;
+    int64_t time_us;
+    uint64_t lsn;
+    const char *text;   /**< xid or name, borrowed */
+    bool exclusive;     /**< stop just before, not after */
+    uint32_t timeline;  /**< 0: the newest that descends from the backup */
+    const char *backup; /**< NULL: the newest that can reach the target; borrowed */
+};
+
+/** "0/16B3748". @return false when it is not an LSN. */
+bool hq_lsn_parse(const char *text, uint64_t *lsn);
+/** @p out gets at most 18 bytes. */
+char *hq_lsn_format(uint64_t lsn, char out[24]);
+
+/** The backups of one cluster, oldest first. */
+struct hq_backup_list {
+    struct hq_root *roots; /**< owned; manifest chunks included */
+    size_t count;
+    uint64_t unreadable; /**< roots that are damaged: logged and left out */
+};
+void hq_backup_list_clear(struct hq_backup_list *list);
+int hq_backup_list_load(const struct hq_repository *repository, const char *cluster,
+                        struct hq_backup_list *out, struct hq_error *err) HQ_MUST_CHECK;
+/** Called once for each cluster with a backup, by name. */
+typedef int hq_cluster_fn(const char *cluster, void *context, struct hq_error *err);
+int hq_clusters(const struct hq_repository *repository, hq_cluster_fn *each, void *context,
+                struct hq_error *err) HQ_MUST_CHECK;
+
+/** A stretch of time without a hole that any point of can be recovered to. */
+struct hq_recovery_range {
+    uint64_t system_identifier;
+    uint32_t timeline;         /**< at its end */
+    int64_t from_us, to_us;    /**< to_us 0: consistent at the backup, no commit seen since */
+    uint64_t from_lsn, to_lsn; /**< stop of the first backup, end of WAL */
+    char first_backup[HQ_BACKUP_ID_MAX + 1], last_backup[HQ_BACKUP_ID_MAX + 1];
+    size_t backups;
+};
+typedef int hq_recovery_range_fn(const struct hq_recovery_range *range, void *context,
+                                 struct hq_error *err);
+/** The ranges of @p cluster in order of time. Backups whose own WAL is incomplete have none. */
+int hq_recovery_ranges(const struct hq_repository *repository, const char *cluster,
+                       hq_recovery_range_fn *each, void *context,
+                       struct hq_error *err) HQ_MUST_CHECK;
+
+/** A recovery that is possible as far as listings tell. */
+struct hq_plan {
+    char cluster[HQ_CLUSTER_NAME_MAX + 1];
+    struct hq_target target;
+    struct hq_root root;
+    struct hq_wal_inventory *wal;
+    struct hq_timeline_path path;
+    struct hq_wal_coverage coverage; /**< up to what the target needs at most */
+    int64_t last_commit_us;
+    struct hq_index_map *index;
+    uint64_t damaged_indexes;
+    uint64_t packs, pack_bytes; /**< that the backup's chunks lie in: what is fetched at most */
+    uint64_t missing_chunks;    /**< no index names them, or their pack is not there whole */
+    char first_missing[HQ_PATH_BYTES_MAX + 1]; /**< a file that needs one of those */
+};
+void hq_plan_clear(struct hq_plan *plan);
+/**
+ * Choose the backup and check that everything exists. RANGE, naming the range, when the target
+ * is before the first or after the last recoverable point; MISSING when the cluster has no
+ * backup, or, unless @p allow_damaged, when an object the restore needs is not there.
+ */
+int hq_plan_make(const struct hq_repository *repository, const char *cluster,
+                 const struct hq_target *target, bool allow_damaged, struct hq_plan *out,
+                 struct hq_error *err) HQ_MUST_CHECK;
+
+#endif

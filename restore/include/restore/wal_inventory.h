@@ -1,0 +1,72 @@
+/**
+ * @file wal_inventory.h
+ * Which WAL of one cluster the repository holds, and how far it reaches from a backup on.
+ * Threads  built by one thread, then read by any.
+ */
+#ifndef HQ_RESTORE_WAL_INVENTORY_H
+#define HQ_RESTORE_WAL_INVENTORY_H
+
+#include "repository/wal.h"
+
+struct hq_wal_inventory;
+
+/** One stored object that a recovery needs. */
+struct hq_wal_piece {
+    uint32_t timeline;
+    uint64_t start_lsn, end_lsn; /**< 0, 0: a history file */
+    bool complete;               /**< a whole segment */
+    uint64_t object_size;
+};
+
+/** The timelines a recovery passes through: from each `begin` on, its `timeline`. */
+struct hq_timeline_path {
+    struct hq_timeline_step {
+        uint32_t timeline;
+        uint64_t begin; /**< 0 for the first */
+    } * steps;          /**< owned */
+    size_t count;
+};
+void hq_timeline_path_clear(struct hq_timeline_path *path);
+/** Decode a history file's content; @p timeline is the one it is of. CORRUPT. */
+int hq_timeline_path_decode(uint32_t timeline, const char *text, size_t len,
+                            struct hq_timeline_path *out, struct hq_error *err) HQ_MUST_CHECK;
+
+/** List wal/<cluster>/<system>/. */
+int hq_wal_inventory_load(const struct hq_repository *repository, const char *cluster,
+                          uint64_t system_identifier, uint32_t segment_size,
+                          struct hq_wal_inventory **out, struct hq_error *err) HQ_MUST_CHECK;
+void hq_wal_inventory_free(struct hq_wal_inventory *inventory);
+/** Object name of @p piece. */
+void hq_wal_piece_name(const struct hq_wal_inventory *inventory, const struct hq_wal_piece *piece,
+                       char out[HQ_OBJECT_NAME_MAX + 1]);
+
+/**
+ * The path to @p timeline, or with 0 to the newest timeline that descends from @p from_timeline
+ * after @p after_lsn (that one itself if none does). RANGE when @p timeline does not pass there.
+ */
+int hq_wal_inventory_path(const struct hq_wal_inventory *inventory, uint32_t timeline,
+                          uint32_t from_timeline, uint64_t after_lsn, struct hq_timeline_path *out,
+                          struct hq_error *err) HQ_MUST_CHECK;
+
+/** WAL without a hole from a backup on. */
+struct hq_wal_coverage {
+    struct hq_wal_piece *pieces; /**< owned; in order, history files of the path first */
+    size_t count;
+    uint64_t end_lsn;      /**< excluded */
+    uint32_t end_timeline; /**< of the last piece */
+    uint64_t stored_bytes;
+};
+void hq_wal_coverage_clear(struct hq_wal_coverage *coverage);
+/** Follow @p path from the segment that holds @p start_lsn to the first hole or the end. */
+int hq_wal_inventory_cover(const struct hq_wal_inventory *inventory,
+                           const struct hq_timeline_path *path, uint64_t start_lsn,
+                           struct hq_wal_coverage *out, struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * Time of the newest commit that @p coverage reaches, 0 if there is none: headers are read from
+ * the end backwards until one has it.
+ */
+int hq_wal_coverage_last_commit(const struct hq_wal_inventory *inventory,
+                                const struct hq_wal_coverage *coverage, int64_t *time_us,
+                                struct hq_error *err) HQ_MUST_CHECK;
+
+#endif

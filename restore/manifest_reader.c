@@ -1,0 +1,145 @@
+#include "restore/manifest_reader.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+struct hq_chunk_reader {
+    const struct hq_repository *repository;
+    const struct hq_index_map *index;
+    struct hq_chunk_ids *ids;
+    struct hq_compressor *codec;
+    /* Chunks that follow each other mostly lie in one pack: its key is kept. */
+    struct hq_id pack;
+    struct hq_pack_key key;
+    bool has_key;
+};
+
+struct hq_chunk_reader *
+hq_chunk_reader_new(const struct hq_repository *repository, const struct hq_index_map *index,
+                    struct hq_error *err)
+{
+    struct hq_chunk_reader *r = calloc(1, sizeof *r);
+
+    if (r == NULL) {
+        hq_fail(err, HQ_E_NOMEM, "chunk reader");
+        return NULL;
+    }
+    r->repository = repository;
+    r->index = index;
+    if ((r->ids = hq_chunk_ids_new(repository->keyring, err)) == NULL ||
+        (r->codec = hq_compressor_new(1, err)) == NULL) {
+        hq_chunk_reader_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void
+hq_chunk_reader_free(struct hq_chunk_reader *r)
+{
+    if (r == NULL)
+        return;
+    hq_chunk_ids_free(r->ids);
+    hq_compressor_free(r->codec);
+    hq_key_wipe(&r->key.frame_key);
+    free(r);
+}
+
+static int
+open_pack(struct hq_chunk_reader *r, const struct hq_id *pack, const char *name,
+          struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf header = {0};
+
+    if (r->has_key && hq_id_compare(&r->pack, pack) == 0)
+        return 0;
+    r->has_key = false;
+    if (hq_store_get(r->repository->store, name, 0, HQ_PACK_HEADER_BYTES, &header, err) != 0)
+        return -1;
+    if (hq_pack_key_open(r->repository, header.data, &r->key, err) != 0)
+        return hq_error_prefix(err, "%s", name);
+    r->pack = *pack;
+    r->has_key = true;
+    return 0;
+}
+
+static int
+read_place(struct hq_chunk_reader *r, const struct hq_place *place, struct hq_buf *out,
+           struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf stored = {0};
+    char name[HQ_OBJECT_NAME_MAX + 1];
+
+    hq_pack_name(&place->pack, name);
+    if (open_pack(r, &place->pack, name, err) != 0 ||
+        hq_store_get(r->repository->store, name, place->entry.offset, place->entry.stored, &stored,
+                     err) != 0)
+        return -1;
+    if (hq_pack_frame_open(r->repository, r->ids, &r->key, place->frame, &place->entry, stored.data,
+                           r->codec, out, err) != 0)
+        return hq_error_prefix(err, "%s", name);
+    return 0;
+}
+
+int
+hq_chunk_read(struct hq_chunk_reader *r, const struct hq_id *id, enum hq_chunk_kind kind,
+              uint32_t raw, struct hq_buf *out, struct hq_error *err)
+{
+    struct hq_place place;
+    char hex[2 * HQ_ID_BYTES + 1];
+
+    hq_hex_encode(id->bytes, HQ_ID_BYTES, hex);
+    if (!hq_index_map_find(r->index, id, &place)) {
+        hq_fail(err, HQ_E_MISSING, "chunk %s: no index names it", hex);
+        return hq_error_hint(err, "an index object is missing or damaged; run `hq-backup verify` "
+                                  "or restore an older backup");
+    }
+    if (place.entry.kind != kind || (raw != 0 && place.entry.raw != raw))
+        return hq_fail(err, HQ_E_CORRUPT, "chunk %s: index and manifest disagree", hex);
+    if (read_place(r, &place, out, err) != 0)
+        return hq_error_prefix(err, "chunk %s", hex);
+    return 0;
+}
+
+int
+hq_manifest_read(struct hq_chunk_reader *r, const struct hq_root *root, hq_entry_fn *each,
+                 void *context, struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf piece = {0};
+    struct hq_entry_decoder *decoder = hq_entry_decoder_new(err);
+    int result = decoder == NULL ? -1 : 0;
+
+    for (size_t i = 0; result == 0 && i < root->chunk_count; i++) {
+        result = hq_chunk_read(r, &root->chunks[i], HQ_CHUNK_MANIFEST, 0, &piece, err);
+        if (result != 0)
+            hq_error_prefix(err, "manifest of backup %s", root->backup);
+        else
+            result = hq_entry_decoder_feed(decoder, piece.data, piece.len, each, context, err);
+    }
+    if (result == 0)
+        result = hq_entry_decoder_end(decoder, err);
+    hq_entry_decoder_free(decoder);
+    return result;
+}
+
+int
+hq_page_map_read(struct hq_chunk_reader *r, const struct hq_entry *entry, struct hq_page_map *out,
+                 struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf encoded = {0};
+
+    if (hq_chunk_read(r, &entry->page_map.id, HQ_CHUNK_PAGE_MAP, entry->page_map.raw, &encoded,
+                      err) != 0 ||
+        hq_page_map_decode(encoded.data, encoded.len, out, err) != 0)
+        return hq_error_prefix(err, "page map of %s", entry->path);
+    if ((uint64_t)out->blocks * out->block_size != entry->size)
+        return hq_fail(err, HQ_E_CORRUPT, "page map of %s: its blocks are not the file's size",
+                       entry->path);
+    return 0;
+}

@@ -1,0 +1,316 @@
+#include "restore/wal_inventory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "wal_object.h"
+
+/* Pieces sorted by timeline, start, complete ones first, then by end descending. */
+struct hq_wal_inventory {
+    const struct hq_repository *repository;
+    char cluster[HQ_CLUSTER_NAME_MAX + 1];
+    uint64_t system_identifier;
+    uint32_t segment_size;
+    struct hq_wal_piece *pieces;
+    size_t count, cap;
+};
+
+static int
+compare_pieces(const void *a, const void *b)
+{
+    const struct hq_wal_piece *x = a, *y = b;
+
+    if (x->timeline != y->timeline)
+        return x->timeline < y->timeline ? -1 : 1;
+    if (x->start_lsn != y->start_lsn)
+        return x->start_lsn < y->start_lsn ? -1 : 1;
+    if (x->complete != y->complete)
+        return x->complete ? -1 : 1;
+    return x->end_lsn == y->end_lsn ? 0 : x->end_lsn > y->end_lsn ? -1 : 1;
+}
+
+static int
+append(struct hq_wal_piece **pieces, size_t *count, size_t *cap, const struct hq_wal_piece *piece,
+       struct hq_error *err)
+{
+    if (*count == *cap) {
+        size_t wanted = *cap == 0 ? 64 : 2 * *cap;
+        struct hq_wal_piece *bigger = realloc(*pieces, wanted * sizeof *bigger);
+
+        if (bigger == NULL)
+            return hq_fail(err, HQ_E_NOMEM, "list of %zu WAL objects", wanted);
+        *pieces = bigger;
+        *cap = wanted;
+    }
+    (*pieces)[(*count)++] = *piece;
+    return 0;
+}
+
+static int
+take_in(const struct hq_object_info *object, void *context, struct hq_error *err)
+{
+    struct hq_wal_inventory *inventory = context;
+    struct hq_wal_info info;
+
+    if (!hq_wal_name_parse(object->name, inventory->cluster, inventory->segment_size, &info) ||
+        info.system_identifier != inventory->system_identifier)
+        return 0;
+    return append(&inventory->pieces, &inventory->count, &inventory->cap,
+                  &(struct hq_wal_piece){.timeline = info.timeline,
+                                         .start_lsn = info.start_lsn,
+                                         .end_lsn = info.end_lsn,
+                                         .complete = info.type == HQ_WAL_SEGMENT,
+                                         .object_size = object->size},
+                  err);
+}
+
+int
+hq_wal_inventory_load(const struct hq_repository *repository, const char *cluster,
+                      uint64_t system_identifier, uint32_t segment_size,
+                      struct hq_wal_inventory **out, struct hq_error *err)
+{
+    struct hq_wal_inventory *inventory = calloc(1, sizeof *inventory);
+    char prefix[HQ_OBJECT_NAME_MAX + 1];
+
+    *out = NULL;
+    if (inventory == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "list of WAL objects");
+    inventory->repository = repository;
+    inventory->system_identifier = system_identifier;
+    inventory->segment_size = segment_size;
+    snprintf(inventory->cluster, sizeof inventory->cluster, "%s", cluster);
+    snprintf(prefix, sizeof prefix, "wal/%s/%016llx/", cluster,
+             (unsigned long long)system_identifier);
+    if (hq_store_list(repository->store, prefix, take_in, inventory, err) != 0) {
+        hq_wal_inventory_free(inventory);
+        return hq_error_prefix(err, "list the WAL of cluster %s", cluster);
+    }
+    if (inventory->count > 0)
+        qsort(inventory->pieces, inventory->count, sizeof *inventory->pieces, compare_pieces);
+    *out = inventory;
+    return 0;
+}
+
+void
+hq_wal_inventory_free(struct hq_wal_inventory *inventory)
+{
+    if (inventory == NULL)
+        return;
+    free(inventory->pieces);
+    free(inventory);
+}
+
+void
+hq_wal_piece_name(const struct hq_wal_inventory *inventory, const struct hq_wal_piece *piece,
+                  char out[HQ_OBJECT_NAME_MAX + 1])
+{
+    struct hq_wal_info info = {
+        .type = piece->end_lsn == 0 ? HQ_WAL_HISTORY
+                : piece->complete   ? HQ_WAL_SEGMENT
+                                    : HQ_WAL_PART,
+        .system_identifier = inventory->system_identifier,
+        .timeline = piece->timeline,
+        .segment_size = inventory->segment_size,
+        .start_lsn = piece->start_lsn,
+        .end_lsn = piece->end_lsn,
+    };
+
+    hq_wal_name(inventory->cluster, &info, out);
+}
+
+/* First piece of @p timeline that starts at or after @p lsn. */
+static size_t
+lower_bound(const struct hq_wal_inventory *inventory, uint32_t timeline, uint64_t lsn)
+{
+    size_t low = 0, high = inventory->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct hq_wal_piece *p = &inventory->pieces[middle];
+
+        if (p->timeline < timeline || (p->timeline == timeline && p->start_lsn < lsn))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int
+read_history(const struct hq_wal_inventory *inventory, const struct hq_wal_piece *piece,
+             struct hq_timeline_path *out, struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf text = {0};
+    char name[HQ_OBJECT_NAME_MAX + 1];
+
+    hq_wal_piece_name(inventory, piece, name);
+    if (wal_object_read(inventory->repository, name, &text, err) != 0)
+        return -1;
+    if (hq_timeline_path_decode(piece->timeline, (const char *)text.data, text.len, out, err) != 0)
+        return hq_error_prefix(err, "%s", name);
+    return 0;
+}
+
+/* Whether a recovery along @p path still is on @p timeline at @p lsn. */
+static bool
+passes(const struct hq_timeline_path *path, uint32_t timeline, uint64_t lsn)
+{
+    for (size_t i = 0; i < path->count; i++)
+        if (path->steps[i].timeline == timeline)
+            return i + 1 == path->count || path->steps[i + 1].begin >= lsn;
+    return false;
+}
+
+static int
+single_step(uint32_t timeline, struct hq_timeline_path *out, struct hq_error *err)
+{
+    return hq_timeline_path_decode(timeline, "", 0, out, err);
+}
+
+int
+hq_wal_inventory_path(const struct hq_wal_inventory *inventory, uint32_t timeline,
+                      uint32_t from_timeline, uint64_t after_lsn, struct hq_timeline_path *out,
+                      struct hq_error *err)
+{
+    *out = (struct hq_timeline_path){0};
+    for (size_t i = inventory->count; i-- > 0;) {
+        const struct hq_wal_piece *piece = &inventory->pieces[i];
+
+        if (piece->end_lsn != 0 || piece->timeline <= from_timeline ||
+            (timeline != 0 && piece->timeline != timeline))
+            continue;
+        if (read_history(inventory, piece, out, err) != 0)
+            return -1;
+        if (passes(out, from_timeline, after_lsn))
+            return 0;
+        hq_timeline_path_clear(out);
+    }
+    if (timeline == 0 || timeline == from_timeline)
+        return single_step(from_timeline, out, err);
+    hq_fail(err, HQ_E_RANGE, "timeline %u does not descend from timeline %u after the backup",
+            timeline, from_timeline);
+    return hq_error_hint(err, "`hq-restore points` lists what can be recovered");
+}
+
+void
+hq_wal_coverage_clear(struct hq_wal_coverage *coverage)
+{
+    free(coverage->pieces);
+    *coverage = (struct hq_wal_coverage){0};
+}
+
+/*
+ * PostgreSQL takes a segment from the newest timeline of the path that had begun by the end of
+ * it: the segment in which a timeline begins holds a copy of its ancestor's first bytes.
+ */
+static uint32_t
+timeline_at(const struct hq_timeline_path *path, uint64_t segment_start, uint32_t segment_size)
+{
+    size_t i = path->count;
+
+    while (i > 1 && path->steps[i - 1].begin >= segment_start + segment_size)
+        i--;
+    return path->steps[i - 1].timeline;
+}
+
+/*
+ * Append the objects that hold a segment from its first byte on: the complete one, or a chain of
+ * parts, each the one that reaches furthest. @return the LSN reached through @p reached.
+ */
+static int
+cover_segment(const struct hq_wal_inventory *inventory, uint32_t timeline, uint64_t start,
+              struct hq_wal_coverage *out, size_t *cap, uint64_t *reached, struct hq_error *err)
+{
+    uint64_t segment_end = start + inventory->segment_size;
+
+    *reached = start;
+    for (;;) {
+        const struct hq_wal_piece *best = NULL;
+
+        for (size_t i = lower_bound(inventory, timeline, start); i < inventory->count; i++) {
+            const struct hq_wal_piece *p = &inventory->pieces[i];
+
+            if (p->timeline != timeline || p->start_lsn > *reached || p->start_lsn >= segment_end)
+                break;
+            if (p->end_lsn > *reached && (best == NULL || p->end_lsn > best->end_lsn))
+                best = p;
+            if (p->complete)
+                break;
+        }
+        if (best == NULL)
+            return 0;
+        if (append(&out->pieces, &out->count, cap, best, err) != 0)
+            return -1;
+        out->stored_bytes += best->object_size;
+        out->end_timeline = timeline;
+        *reached = best->end_lsn;
+        if (*reached >= segment_end)
+            return 0;
+    }
+}
+
+/* The history file of each step but the first, which may be needed without having one. */
+static int
+cover_histories(const struct hq_wal_inventory *inventory, const struct hq_timeline_path *path,
+                struct hq_wal_coverage *out, size_t *cap, struct hq_error *err)
+{
+    for (size_t i = 0; i < path->count; i++) {
+        size_t at = lower_bound(inventory, path->steps[i].timeline, 0);
+
+        if (at < inventory->count && inventory->pieces[at].timeline == path->steps[i].timeline &&
+            inventory->pieces[at].end_lsn == 0 &&
+            append(&out->pieces, &out->count, cap, &inventory->pieces[at], err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int
+hq_wal_inventory_cover(const struct hq_wal_inventory *inventory,
+                       const struct hq_timeline_path *path, uint64_t start_lsn,
+                       struct hq_wal_coverage *out, struct hq_error *err)
+{
+    uint64_t segment = start_lsn - start_lsn % inventory->segment_size;
+    size_t cap = 0;
+
+    *out = (struct hq_wal_coverage){.end_timeline = path->steps[0].timeline};
+    if (cover_histories(inventory, path, out, &cap, err) != 0)
+        return -1;
+    for (;; segment += inventory->segment_size) {
+        uint32_t timeline = timeline_at(path, segment, inventory->segment_size);
+
+        if (cover_segment(inventory, timeline, segment, out, &cap, &out->end_lsn, err) != 0)
+            return -1;
+        if (out->end_lsn < segment + inventory->segment_size)
+            return 0;
+    }
+}
+
+int
+hq_wal_coverage_last_commit(const struct hq_wal_inventory *inventory,
+                            const struct hq_wal_coverage *coverage, int64_t *time_us,
+                            struct hq_error *err)
+{
+    *time_us = 0;
+    for (size_t i = coverage->count; i-- > 0 && coverage->pieces[i].end_lsn != 0;) {
+        HQ_AUTO(hq_buf_clear)
+        struct hq_buf header = {0};
+        char name[HQ_OBJECT_NAME_MAX + 1];
+        struct hq_wal_info info;
+
+        hq_wal_piece_name(inventory, &coverage->pieces[i], name);
+        if (hq_store_get(inventory->repository->store, name, 0, HQ_WAL_HEADER_BYTES, &header,
+                         err) != 0)
+            return -1;
+        if (hq_wal_header_decode(header.data, header.len, &info, err) != 0)
+            return hq_error_prefix(err, "%s", name);
+        if (info.last_commit_us != 0) {
+            *time_us = info.last_commit_us;
+            return 0;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,17 @@
+/**
+ * @file wal_object.h
+ * Whole WAL objects with the restore key. Threads  reentrant.
+ */
+#ifndef HQ_RESTORE_WAL_OBJECT_H
+#define HQ_RESTORE_WAL_OBJECT_H
+
+#include "repository/wal.h"
+
+/** Largest stored form of a WAL object: 1 GiB of WAL that does not compress. */
+#define HQ_WAL_OBJECT_MAX ((UINT64_C(1) << 30) + (UINT64_C(1) << 20))
+
+/** Append the raw bytes of the object @p name to @p out. */
+int wal_object_read(const struct hq_repository *repository, const char *name, struct hq_buf *out,
+                    struct hq_error *err) HQ_MUST_CHECK;
+
+#endif
