@@ -5,15 +5,28 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 
+/*
+ * Metadata packs are read whole and the last few are kept: the chunks of a manifest and its page
+ * maps lie one behind the other in them, and a request each would cost milliseconds.
+ */
+enum {
+    KEPT_PACKS = 4
+};
+
+struct kept_pack {
+    struct hq_id id;
+    struct hq_pack_key key;
+    struct hq_buf bytes;
+    uint64_t used; /**< tick of the last use; 0: free */
+};
+
 struct hq_chunk_reader {
     const struct hq_repository *repository;
     const struct hq_index_map *index;
     struct hq_chunk_ids *ids;
     struct hq_compressor *codec;
-    /* Chunks that follow each other mostly lie in one pack: its key is kept. */
-    struct hq_id pack;
-    struct hq_pack_key key;
-    bool has_key;
+    struct kept_pack packs[KEPT_PACKS];
+    uint64_t tick;
 };
 
 struct hq_chunk_reader *
@@ -36,33 +49,59 @@ hq_chunk_reader_new(const struct hq_repository *repository, const struct hq_inde
     return r;
 }
 
+static void
+forget(struct kept_pack *pack)
+{
+    hq_buf_clear(&pack->bytes);
+    hq_key_wipe(&pack->key.frame_key);
+    *pack = (struct kept_pack){0};
+}
+
 void
 hq_chunk_reader_free(struct hq_chunk_reader *r)
 {
     if (r == NULL)
         return;
+    for (size_t i = 0; i < KEPT_PACKS; i++)
+        forget(&r->packs[i]);
     hq_chunk_ids_free(r->ids);
     hq_compressor_free(r->codec);
-    hq_key_wipe(&r->key.frame_key);
     free(r);
 }
 
-static int
-open_pack(struct hq_chunk_reader *r, const struct hq_id *pack, const char *name,
-          struct hq_error *err)
+/* The kept pack of that id, or the least recently used place, emptied. */
+static struct kept_pack *
+find_kept(struct hq_chunk_reader *r, const struct hq_id *id)
 {
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf header = {0};
+    struct kept_pack *oldest = &r->packs[0];
 
-    if (r->has_key && hq_id_compare(&r->pack, pack) == 0)
-        return 0;
-    r->has_key = false;
-    if (hq_store_get(r->repository->store, name, 0, HQ_PACK_HEADER_BYTES, &header, err) != 0)
-        return -1;
-    if (hq_pack_key_open(r->repository, header.data, &r->key, err) != 0)
-        return hq_error_prefix(err, "%s", name);
-    r->pack = *pack;
-    r->has_key = true;
+    for (size_t i = 0; i < KEPT_PACKS; i++) {
+        if (r->packs[i].used != 0 && hq_id_compare(&r->packs[i].id, id) == 0)
+            return &r->packs[i];
+        if (r->packs[i].used < oldest->used)
+            oldest = &r->packs[i];
+    }
+    forget(oldest);
+    return oldest;
+}
+
+static int
+keep(struct hq_chunk_reader *r, const struct hq_id *id, const char *name, struct kept_pack **out,
+     struct hq_error *err)
+{
+    struct kept_pack *pack = find_kept(r, id);
+
+    if (pack->used == 0) {
+        if (hq_store_get_all(r->repository->store, name, HQ_PACK_MAX_BYTES, &pack->bytes, err) != 0)
+            return -1;
+        if (pack->bytes.len < HQ_PACK_HEADER_BYTES)
+            return hq_fail(err, HQ_E_CORRUPT, "%s: truncated", name);
+        if (hq_pack_key_open(r->repository, pack->bytes.data, &pack->key, err) != 0)
+            return hq_error_prefix(err, "%s", name);
+        pack->id = *id;
+    }
+    pack->used = ++r->tick;
+    *out = pack;
     return 0;
 }
 
@@ -70,17 +109,16 @@ static int
 read_place(struct hq_chunk_reader *r, const struct hq_place *place, struct hq_buf *out,
            struct hq_error *err)
 {
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf stored = {0};
     char name[HQ_OBJECT_NAME_MAX + 1];
+    struct kept_pack *pack;
 
     hq_pack_name(&place->pack, name);
-    if (open_pack(r, &place->pack, name, err) != 0 ||
-        hq_store_get(r->repository->store, name, place->entry.offset, place->entry.stored, &stored,
-                     err) != 0)
+    if (keep(r, &place->pack, name, &pack, err) != 0)
         return -1;
-    if (hq_pack_frame_open(r->repository, r->ids, &r->key, place->frame, &place->entry, stored.data,
-                           r->codec, out, err) != 0)
+    if ((uint64_t)place->entry.offset + place->entry.stored > pack->bytes.len)
+        return hq_fail(err, HQ_E_CORRUPT, "%s: truncated", name);
+    if (hq_pack_frame_open(r->repository, r->ids, &pack->key, place->frame, &place->entry,
+                           pack->bytes.data + place->entry.offset, r->codec, out, err) != 0)
         return hq_error_prefix(err, "%s", name);
     return 0;
 }

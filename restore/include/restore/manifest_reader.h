@@ -1,6 +1,7 @@
 /**
  * @file manifest_reader.h
- * Chunks by id, and through them the entries of a backup's manifest.
+ * Metadata chunks (manifest, page maps) by id, and through them the entries of a backup.
+ * Memory   up to four metadata packs, some 32 MiB each.
  * Threads  a reader belongs to one thread.
  */
 #ifndef HQ_RESTORE_MANIFEST_READER_H
@@ -16,8 +17,8 @@ struct hq_chunk_reader *hq_chunk_reader_new(const struct hq_repository *reposito
                                             struct hq_error *err) HQ_MUST_CHECK;
 void hq_chunk_reader_free(struct hq_chunk_reader *r);
 /**
- * Read one chunk of @p kind into @p out (replaced). MISSING when no index names it; CORRUPT when
- * it is damaged or its raw length is not @p raw (0: any).
+ * Read one chunk of @p kind (MANIFEST or PAGE_MAP) into @p out (replaced). MISSING when no index
+ * names it; CORRUPT when it is damaged or its raw length is not @p raw (0: any).
  */
 int hq_chunk_read(struct hq_chunk_reader *r, const struct hq_id *id, enum hq_chunk_kind kind,
                   uint32_t raw, struct hq_buf *out, struct hq_error *err) HQ_MUST_CHECK;

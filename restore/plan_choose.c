@@ -1,0 +1,152 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "plan_internal.h"
+
+struct whole_range {
+    struct hq_recovery_range first, last;
+    size_t count;
+};
+
+static int
+note_range(const struct hq_recovery_range *range, void *context, struct hq_error *err)
+{
+    struct whole_range *whole = context;
+
+    (void)err;
+    if (whole->count++ == 0)
+        whole->first = *range;
+    whole->last = *range;
+    return 0;
+}
+
+/* Refuse @p what, naming what could be recovered instead. */
+static int
+refuse(const struct hq_repository *repository, const struct hq_plan *plan, const char *what,
+       struct hq_error *err)
+{
+    struct whole_range whole = {0};
+    char from[HQ_TIME_TEXT_MAX], to[HQ_TIME_TEXT_MAX], from_lsn[24], to_lsn[24];
+
+    if (hq_recovery_ranges(repository, plan->cluster, note_range, &whole, err) != 0)
+        return hq_error_prefix(err, "%s", what);
+    if (whole.count == 0) {
+        hq_fail(err, HQ_E_RANGE, "%s: no backup of cluster %s has its WAL complete", what,
+                plan->cluster);
+        return hq_error_hint(err, "is hq-backupd running? `hq-restore points` shows what is there");
+    }
+    hq_time_format(whole.first.from_us, from);
+    hq_time_format(whole.last.to_us, to);
+    hq_fail(err, HQ_E_RANGE, "%s; cluster %s is recoverable from %s (%s) to %s (%s)%s", what,
+            plan->cluster, from, hq_lsn_format(whole.first.from_lsn, from_lsn),
+            whole.last.to_us == 0 ? "the end of its backup" : to,
+            hq_lsn_format(whole.last.to_lsn, to_lsn), whole.count > 1 ? ", with holes" : "");
+    return hq_error_hint(err, "choose a point in that range, or --latest for all there is; "
+                              "`hq-restore points` shows every range");
+}
+
+/* Whether recovery from @p root can stop at the target at all: consistency must come first. */
+static bool
+early_enough(const struct hq_target *target, const struct hq_root *root)
+{
+    switch (target->type) {
+    case HQ_TARGET_TIME:
+        return root->finished_us <= target->time_us;
+    case HQ_TARGET_LSN:
+        return root->stop_lsn <= target->lsn;
+    case HQ_TARGET_LATEST:
+    case HQ_TARGET_IMMEDIATE:
+    case HQ_TARGET_XID:
+    case HQ_TARGET_NAME:
+        return true;
+    }
+    return false;
+}
+
+static void
+forget_wal(struct hq_plan *plan)
+{
+    hq_wal_inventory_free(plan->wal);
+    plan->wal = NULL;
+    hq_timeline_path_clear(&plan->path);
+    hq_wal_coverage_clear(&plan->coverage);
+}
+
+static int
+follow_wal(const struct hq_repository *repository, struct hq_plan *plan, const struct hq_root *root,
+           struct hq_error *err)
+{
+    forget_wal(plan);
+    if (hq_wal_inventory_load(repository, plan->cluster, root->system_identifier,
+                              root->wal_segment_size, &plan->wal, err) != 0 ||
+        hq_wal_inventory_path(plan->wal, plan->target.timeline, root->timeline, root->stop_lsn,
+                              &plan->path, err) != 0 ||
+        hq_wal_inventory_cover(plan->wal, &plan->path, root->start_lsn, &plan->coverage, err) != 0)
+        return -1;
+    return hq_wal_coverage_last_commit(plan->wal, &plan->coverage, &plan->last_commit_us, err);
+}
+
+/* The newest backup that comes before the target and whose own WAL is there. */
+static int
+choose(const struct hq_repository *repository, struct hq_plan *plan, struct hq_backup_list *list,
+       struct hq_error *err)
+{
+    const struct hq_target *target = &plan->target;
+    bool named = false;
+
+    for (size_t i = list->count; i-- > 0;) {
+        struct hq_root *root = &list->roots[i];
+
+        if (target->backup != NULL && strcmp(target->backup, root->backup) != 0)
+            continue;
+        named = true;
+        if (!early_enough(target, root))
+            continue;
+        if (follow_wal(repository, plan, root, err) != 0)
+            return -1;
+        if (plan->coverage.end_lsn < root->stop_lsn)
+            continue;
+        plan->root = *root;
+        *root = (struct hq_root){0};
+        return 0;
+    }
+    forget_wal(plan);
+    if (target->backup != NULL && !named) {
+        hq_fail(err, HQ_E_MISSING, "cluster %s has no backup %s", plan->cluster, target->backup);
+        return hq_error_hint(err, "`hq-restore points` lists the backups");
+    }
+    return refuse(repository, plan, "the target is before the first recoverable point", err);
+}
+
+static int
+check_end(const struct hq_repository *repository, const struct hq_plan *plan, struct hq_error *err)
+{
+    const struct hq_target *target = &plan->target;
+
+    if (target->type == HQ_TARGET_TIME && target->time_us > plan->last_commit_us)
+        return refuse(repository, plan, "the target is after the last recoverable commit", err);
+    if (target->type == HQ_TARGET_LSN && target->lsn > plan->coverage.end_lsn)
+        return refuse(repository, plan, "the target is after the last recoverable LSN", err);
+    return 0;
+}
+
+int
+plan_choose(const struct hq_repository *repository, struct hq_plan *plan, struct hq_error *err)
+{
+    HQ_AUTO(hq_backup_list_clear)
+    struct hq_backup_list list = {0};
+
+    if (hq_backup_list_load(repository, plan->cluster, &list, err) != 0)
+        return -1;
+    if (list.count == 0) {
+        hq_fail(err, HQ_E_MISSING, "no %sbackup of cluster %s in %s",
+                list.unreadable > 0 ? "readable " : "", plan->cluster,
+                hq_store_url(repository->store));
+        return hq_error_hint(err, "`hq-restore points` lists the clusters and their backups");
+    }
+    if (choose(repository, plan, &list, err) != 0)
+        return -1;
+    return check_end(repository, plan, err);
+}
