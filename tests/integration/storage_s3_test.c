@@ -1,0 +1,41 @@
+/*
+ * The S3 driver against a real server: the conformance suite for the store in HQ_TEST_STORE_URL
+ * ("s3://bucket[/prefix]?endpoint=..."), with the credentials of the environment. Without that
+ * variable it fails: a test that is not run proves nothing.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "storage_conformance.h"
+
+int
+main(void)
+{
+    const char *url = getenv("HQ_TEST_STORE_URL");
+
+    if (url == NULL || strncmp(url, "s3://", 5) != 0) {
+        (void)fprintf(stderr, "HQ_TEST_STORE_URL is not set to an s3:// URL\n");
+        return 1;
+    }
+    size_t place = strcspn(url, "?");
+    while (place > 0 && url[place - 1] == '/')
+        place--;
+    HQ_FREE char *head = NULL;
+    if (asprintf(&head, "%.*s/", (int)place, url) < 0)
+        return 1;
+    const struct hq_conformance subject = {
+        .name = "s3",
+        .url_head = head,
+        .url_tail = url + strcspn(url, "?"),
+        /* The smallest part there is, so that 33 MiB are several. */
+        .options = {.secret_key = getenv("S3_SECRET_KEY"),
+                    .access_key = getenv("S3_ACCESS_KEY"),
+                    .region = getenv("S3_REGION"),
+                    .part_bytes = UINT64_C(5) << 20},
+        .many = 1100,
+        .clock_step_us = 1000000,
+    };
+    return hq_conformance_run(&subject) == 0 ? 0 : 1;
+}
