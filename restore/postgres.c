@@ -1,0 +1,93 @@
+#include "restore/postgres.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/crashpoint.h"
+#include "base/io.h"
+#include "layout.h"
+#include "target_directory.h"
+
+struct losses {
+    const struct hq_restore_options *options;
+    struct hq_restore_result *result;
+};
+
+/* Without pg_control nothing starts: its loss is never one of those that may be allowed. */
+static int
+lose(void *context, const char *path, uint64_t offset, uint64_t length, const struct hq_error *why,
+     struct hq_error *err)
+{
+    struct losses *losses = context;
+
+    if (strcmp(path, CONTROL_PATH HELD_SUFFIX) == 0 || strcmp(path, CONTROL_PATH) == 0) {
+        *err = *why;
+        return hq_error_prefix(err, "%s can't be restored, and no server starts without it",
+                               CONTROL_PATH);
+    }
+    losses->result->losses++;
+    if (losses->options->lost != NULL)
+        losses->options->lost(losses->options->context, path, offset, length, why);
+    return 0;
+}
+
+static int
+release_control(const struct layout *layout, struct hq_error *err)
+{
+    HQ_FREE char *held = hq_path_join(layout->directory, CONTROL_PATH HELD_SUFFIX, err);
+    HQ_FREE char *path = hq_path_join(layout->directory, CONTROL_PATH, err);
+    HQ_FREE char *folder = hq_path_join(layout->directory, "global", err);
+
+    if (held == NULL || path == NULL || folder == NULL)
+        return -1;
+    HQ_CRASH_POINT("restore.before-control");
+    if (rename(held, path) != 0) {
+        if (errno == ENOENT)
+            return hq_fail(err, HQ_E_CORRUPT, "the backup has no %s", CONTROL_PATH);
+        return hq_fail_sys(err, errno, "rename %s", held);
+    }
+    return hq_io_sync_dir(folder, err);
+}
+
+static int
+restore(const struct hq_repository *repository, struct layout *layout,
+        struct hq_restore_result *result, struct hq_error *err)
+{
+    if (target_prepare(layout, err) != 0 || layout_make(layout, err) != 0)
+        return -1;
+    result->files = layout->file_count;
+    result->bytes = layout->bytes;
+    if (fetch_all(repository, layout, result, err) != 0 ||
+        recovery_write(repository, layout, err) != 0 || target_sync(layout, err) != 0)
+        return -1;
+    return release_control(layout, err);
+}
+
+int
+hq_restore_postgres(const struct hq_repository *repository, const struct hq_plan *plan,
+                    const struct hq_restore_options *options, struct hq_restore_result *result,
+                    struct hq_error *err)
+{
+    struct losses losses = {.options = options, .result = result};
+    struct layout layout = {.directory = options->directory,
+                            .options = options,
+                            .plan = plan,
+                            .lose = lose,
+                            .lose_context = &losses};
+    int failed = -1;
+
+    *result = (struct hq_restore_result){0};
+    layout.reader = hq_chunk_reader_new(repository, plan->index, err);
+    if (layout.reader != NULL)
+        failed = restore(repository, &layout, result, err);
+    layout_clear(&layout);
+    if (failed != 0)
+        return hq_error_prefix(err, "restore to %s", options->directory);
+    if (result->losses > 0)
+        return hq_fail(err, HQ_E_PARTIAL, "restored to %s with %llu losses", options->directory,
+                       (unsigned long long)result->losses);
+    return 0;
+}

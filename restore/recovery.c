@@ -1,0 +1,151 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "layout.h"
+#include "restore/wal_get.h"
+
+enum {
+    AUTO_CONF_MAX = 16 << 20
+};
+
+/* 'value' for postgresql.conf: quotes are doubled. */
+static void
+put_value(struct hq_buf *b, const char *value)
+{
+    hq_buf_put_u8(b, '\'');
+    for (; *value != '\0'; value++) {
+        if (*value == '\'' || *value == '\\')
+            hq_buf_put_u8(b, (uint8_t)*value);
+        hq_buf_put_u8(b, (uint8_t)*value);
+    }
+    hq_buf_put_u8(b, '\'');
+}
+
+static void
+put_setting(struct hq_buf *b, const char *name, const char *value)
+{
+    hq_buf_printf(b, "%s = ", name);
+    put_value(b, value);
+    hq_buf_put_u8(b, '\n');
+}
+
+/* A word for the shell of restore_command: in quotes, with PostgreSQL's % doubled. */
+static void
+put_word(struct hq_buf *b, const char *word)
+{
+    hq_buf_put_u8(b, '\'');
+    for (; *word != '\0'; word++) {
+        if (*word == '\'')
+            hq_buf_printf(b, "'\\''");
+        else
+            hq_buf_put_u8(b, (uint8_t)*word);
+        if (*word == '%')
+            hq_buf_put_u8(b, '%');
+    }
+    hq_buf_put_u8(b, '\'');
+}
+
+/* Every target setting is written, so that an older recovery's in the same file can't linger. */
+static void
+put_target(struct hq_buf *b, const struct hq_target *t)
+{
+    char time_text[HQ_TIME_TEXT_MAX] = "", lsn[24] = "";
+
+    if (t->type == HQ_TARGET_TIME)
+        hq_time_format(t->time_us, time_text);
+    if (t->type == HQ_TARGET_LSN)
+        hq_lsn_format(t->lsn, lsn);
+    put_setting(b, "recovery_target", t->type == HQ_TARGET_IMMEDIATE ? "immediate" : "");
+    put_setting(b, "recovery_target_time", time_text);
+    put_setting(b, "recovery_target_lsn", lsn);
+    put_setting(b, "recovery_target_xid", t->type == HQ_TARGET_XID ? t->text : "");
+    put_setting(b, "recovery_target_name", t->type == HQ_TARGET_NAME ? t->text : "");
+    put_setting(b, "recovery_target_inclusive", t->exclusive ? "off" : "on");
+}
+
+static void
+put_commands(struct hq_buf *b, const struct layout *layout, const char *folder)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf get = {0}, end = {0};
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf settings = {0};
+
+    hq_buf_printf(&settings, "%s/wal.json", folder);
+    put_word(&get, layout->options->program);
+    hq_buf_printf(&get, " wal-get --settings ");
+    put_word(&get, hq_buf_text(&settings));
+    hq_buf_printf(&get, " %%f %%p");
+    hq_buf_printf(&end, "rm -rf -- ");
+    put_word(&end, folder);
+    put_setting(b, "restore_command", hq_buf_text(&get));
+    put_setting(b, "recovery_end_command", hq_buf_text(&end));
+}
+
+static int
+write_settings(const struct layout *layout, const char *folder, struct hq_error *err)
+{
+    HQ_FREE char *path = hq_path_join(layout->directory, "postgresql.auto.conf", err);
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf conf = {0};
+    char timeline[16];
+    const struct hq_timeline_path *steps = &layout->plan->path;
+
+    if (path == NULL)
+        return -1;
+    if (hq_io_read_file(path, AUTO_CONF_MAX, &conf, err) != 0 && err->code != HQ_E_MISSING)
+        return -1;
+    hq_error_clear(err);
+    snprintf(timeline, sizeof timeline, "%u", steps->steps[steps->count - 1].timeline);
+    hq_buf_printf(&conf, "\n# Recovery settings written by hq-restore from backup %s.\n",
+                  layout->plan->root.backup);
+    put_commands(&conf, layout, folder);
+    put_target(&conf, &layout->plan->target);
+    put_setting(&conf, "recovery_target_timeline", timeline);
+    put_setting(&conf, "recovery_target_action", layout->options->target_action);
+    if (hq_buf_check(&conf, path, err) != 0 ||
+        hq_io_replace(path, conf.data, conf.len, 0600, err) != 0)
+        return -1;
+    return layout_own(layout, path, err);
+}
+
+static int
+write_signal(const struct layout *layout, struct hq_error *err)
+{
+    HQ_FREE char *signal_path = hq_path_join(layout->directory, "recovery.signal", err);
+    HQ_FREE char *standby = hq_path_join(layout->directory, "standby.signal", err);
+
+    if (signal_path == NULL || standby == NULL)
+        return -1;
+    /* A backup taken from a standby carries this; with it the server would follow, not recover. */
+    if (unlink(standby) != 0 && errno != ENOENT)
+        return hq_fail_sys(err, errno, "remove %s", standby);
+    if (hq_io_replace(signal_path, "", 0, 0600, err) != 0)
+        return -1;
+    return layout_own(layout, signal_path, err);
+}
+
+int
+recovery_write(const struct hq_repository *repository, const struct layout *layout,
+               struct hq_error *err)
+{
+    HQ_FREE char *folder = hq_path_join(layout->directory, "hq_restore", err);
+    HQ_FREE char *wal = folder != NULL ? hq_path_join(folder, "wal.json", err) : NULL;
+
+    if (wal == NULL)
+        return -1;
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return hq_fail_sys(err, errno, "make directory %s", folder);
+    if (layout_own(layout, folder, err) != 0 ||
+        hq_wal_settings_write(repository, layout->plan, layout->options, wal, err) != 0 ||
+        layout_own(layout, wal, err) != 0)
+        return -1;
+    if (write_settings(layout, folder, err) != 0 || write_signal(layout, err) != 0)
+        return hq_error_prefix(err, "recovery settings");
+    return 0;
+}
