@@ -1,0 +1,105 @@
+#include "engine/archive_thread.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+struct hq_archive_thread {
+    struct hq_archiver *archiver;
+    pthread_t thread;
+    int lock;
+    volatile int stop;
+    void (*on_failure)(void *context);
+    void *context;
+    int failed; /**< with `failure`: read after the join */
+    struct hq_error failure;
+};
+
+static void *
+run(void *argument)
+{
+    struct hq_archive_thread *t = argument;
+
+    t->failed = hq_archiver_run(t->archiver, &t->failure);
+    if (t->failed != 0) {
+        hq_log_error(HQ_LOG_ERROR, "archiving WAL ended", &t->failure);
+        if (t->on_failure != NULL)
+            t->on_failure(t->context);
+    }
+    return NULL;
+}
+
+static int
+start(struct hq_site *site, struct hq_archive_thread *t, struct hq_error *err)
+{
+    const struct hq_config *c = site->config;
+    struct hq_archiver_options options = {
+        .repository = site->repository,
+        .catalog = site->catalog,
+        .connection = hq_site_connection(site),
+        .cluster = c->cluster.name,
+        .slot = c->cluster.slot,
+        .spool_directory = c->spool.path,
+        .flush_interval_ms = c->wal.flush_interval_ms,
+        .compression_level = (int)c->backup.compression_level,
+        .stop = &t->stop,
+    };
+    int rc;
+
+    if ((t->lock = hq_site_lock(site, "wal", err)) < 0 ||
+        hq_archiver_new(&options, &t->archiver, err) != 0)
+        return -1;
+    rc = pthread_create(&t->thread, NULL, run, t);
+    return rc == 0 ? 0 : hq_fail_sys(err, rc, "start the WAL thread");
+}
+
+static void
+destroy(struct hq_archive_thread *t)
+{
+    hq_archiver_free(t->archiver);
+    if (t->lock >= 0)
+        (void)close(t->lock);
+    free(t);
+}
+
+int
+hq_archive_thread_start(struct hq_site *site, void (*on_failure)(void *context), void *context,
+                        struct hq_archive_thread **out, struct hq_error *err)
+{
+    struct hq_archive_thread *t = calloc(1, sizeof *t);
+
+    *out = NULL;
+    if (t == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "WAL thread");
+    t->lock = -1;
+    t->on_failure = on_failure;
+    t->context = context;
+    if (start(site, t, err) != 0) {
+        destroy(t);
+        return -1;
+    }
+    *out = t;
+    return 0;
+}
+
+void
+hq_archive_thread_position(struct hq_archive_thread *t, struct hq_archiver_position *out)
+{
+    hq_archiver_position(t->archiver, out);
+}
+
+int
+hq_archive_thread_stop(struct hq_archive_thread *t, struct hq_error *err)
+{
+    int failed;
+
+    t->stop = 1;
+    pthread_join(t->thread, NULL);
+    failed = t->failed;
+    if (failed != 0)
+        *err = t->failure;
+    destroy(t);
+    return failed;
+}

@@ -1,0 +1,210 @@
+#include "engine/backup_job.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/crashpoint.h"
+#include "base/log.h"
+#include "postgres/basebackup.h"
+#include "restore/wal_inventory.h"
+
+enum {
+    WAL_POLL_MS = 1000
+};
+
+struct latest {
+    struct hq_root root;
+    bool found;
+};
+
+static int
+keep_latest(const struct hq_root *root, void *context, struct hq_error *err)
+{
+    struct latest *latest = context;
+
+    (void)err;
+    latest->root = *root;
+    latest->found = true;
+    return 0;
+}
+
+/* Two databases under one cluster name would be restored for each other one day. */
+static int
+check_lineage(struct hq_site *site, const struct hq_pg_system *system, struct hq_root *root,
+              struct hq_error *err)
+{
+    struct latest latest = {0};
+    const char *cluster = site->config->cluster.name;
+
+    if (hq_catalog_backups(site->catalog, cluster, keep_latest, &latest, err) != 0)
+        return -1;
+    if (!latest.found)
+        return 0;
+    if (latest.root.system_identifier != system->system_identifier) {
+        hq_fail(err, HQ_E_REFUSED,
+                "cluster %s in this repository is system %" PRIu64 ", the server is %" PRIu64,
+                cluster, latest.root.system_identifier, system->system_identifier);
+        return hq_error_hint(err, "this is another database: give it a cluster.name of its own");
+    }
+    snprintf(root->parent, sizeof root->parent, "%s", latest.root.backup);
+    return 0;
+}
+
+static void
+describe(const struct hq_site *site, struct hq_root *root)
+{
+    root->started_us = hq_clock_wall_us();
+    hq_backup_id_make(root->started_us, root->backup);
+    snprintf(root->cluster, sizeof root->cluster, "%s", site->config->cluster.name);
+    snprintf(root->program, sizeof root->program, "hq-backup %s", HQ_VERSION);
+    if (gethostname(root->host, sizeof root->host - 1) != 0)
+        root->host[0] = '\0';
+}
+
+static int
+copy_cluster(struct hq_site *site, const struct hq_backup_job_options *options, struct hq_pg *pg,
+             struct hq_root *root, struct hq_backup_statistics *statistics, struct hq_error *err)
+{
+    const struct hq_config_backup *config = &site->config->backup;
+    struct hq_backup_writer_options writer_options = {
+        .repository = site->repository,
+        .catalog = site->catalog,
+        .compression_level = (int)config->compression_level,
+        .workers = config->workers,
+        .uploaders = 2,
+    };
+    struct hq_base_backup_options base = {
+        .label = root->backup,
+        .fast_checkpoint = config->checkpoint == HQ_CONFIG_CHECKPOINT_FAST,
+        .progress = options->progress,
+        .context = options->context,
+        .stop = options->stop,
+    };
+    struct hq_backup_writer *writer;
+    int failed = -1;
+
+    if (hq_backup_writer_new(&writer_options, &writer, err) != 0)
+        return -1;
+    if (hq_pg_base_backup(pg, &base, writer, root, err) == 0)
+        failed = hq_backup_writer_finish(writer, root, statistics, err);
+    hq_backup_writer_free(writer);
+    return failed;
+}
+
+static int
+publish(struct hq_site *site, struct hq_root *root, struct hq_error *err)
+{
+    root->finished_us = hq_clock_wall_us();
+    root->writer = *hq_keyring_writer(site->keyring);
+    HQ_CRASH_POINT("backup.root.before-put");
+    if (hq_root_write(site->repository, root, err) != 0)
+        return -1;
+    HQ_CRASH_POINT("backup.root.after-put");
+    return hq_catalog_add_backup(site->catalog, root, err);
+}
+
+/* How far the repository's WAL reaches from the backup on, as a restore would see it. */
+static int
+wal_reaches(struct hq_site *site, const struct hq_root *root, uint64_t *lsn, struct hq_error *err)
+{
+    HQ_AUTO(hq_timeline_path_clear)
+    struct hq_timeline_path path = {0};
+    HQ_AUTO(hq_wal_coverage_clear)
+    struct hq_wal_coverage coverage = {0};
+    struct hq_wal_inventory *wal;
+    int failed;
+
+    if (hq_wal_inventory_load(site->repository, root->cluster, root->system_identifier,
+                              root->wal_segment_size, &wal, err) != 0)
+        return -1;
+    /* A sidecar can't read history files: from start to stop there is one timeline anyway. */
+    failed = hq_timeline_path_decode(root->timeline, "", 0, &path, err);
+    if (failed == 0)
+        failed = hq_wal_inventory_cover(wal, &path, root->start_lsn, &coverage, err);
+    hq_wal_inventory_free(wal);
+    *lsn = coverage.end_lsn;
+    return failed;
+}
+
+static int
+wait_for_wal(struct hq_site *site, const struct hq_root *root, const volatile int *stop,
+             struct hq_error *err)
+{
+    int64_t deadline = hq_clock_monotonic_us() + (int64_t)site->config->wal.wait_timeout_ms * 1000;
+
+    for (;;) {
+        uint64_t lsn;
+
+        if (wal_reaches(site, root, &lsn, err) != 0)
+            return -1;
+        if (lsn >= root->stop_lsn)
+            return 0;
+        if (hq_clock_monotonic_us() >= deadline) {
+            hq_fail(err, HQ_E_TRANSIENT,
+                    "backup %s is stored, but its WAL up to %X/%X is not (it reaches %X/%X)",
+                    root->backup, (unsigned)(root->stop_lsn >> 32), (unsigned)root->stop_lsn,
+                    (unsigned)(lsn >> 32), (unsigned)lsn);
+            return hq_error_hint(err, "it becomes recoverable when hq-backupd has caught up; "
+                                      "look at its log");
+        }
+        if (!hq_clock_sleep_ms(WAL_POLL_MS, stop))
+            return hq_fail(err, HQ_E_INTERRUPTED, "stopped while waiting for the WAL of backup %s",
+                           root->backup);
+    }
+}
+
+static int
+run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq_root *root,
+    struct hq_backup_statistics *statistics, struct hq_error *err)
+{
+    struct hq_pg_options connection = hq_site_connection(site);
+    struct hq_pg_system system;
+    struct hq_pg *pg = NULL;
+    int failed = -1;
+
+    /* Chunks count as stored only if the store still has them: ask it, every time. */
+    if (hq_catalog_sync(site->catalog, site->repository, site->config->cluster.name, err) != 0 ||
+        hq_pg_connect(&connection, &pg, err) != 0)
+        return -1;
+    if (hq_pg_identify(pg, &system, err) == 0 && check_lineage(site, &system, root, err) == 0)
+        failed = copy_cluster(site, options, pg, root, statistics, err);
+    hq_pg_close(pg);
+    if (failed != 0)
+        return -1;
+    if (publish(site, root, err) != 0)
+        return -1;
+    return wait_for_wal(site, root, options->stop, err);
+}
+
+int
+hq_backup_job_run(struct hq_site *site, const struct hq_backup_job_options *options,
+                  struct hq_root *root, struct hq_backup_statistics *statistics,
+                  struct hq_error *err)
+{
+    HQ_CLOSE int lock = hq_site_lock(site, "backup", err);
+    struct hq_error ignored = {0};
+    int64_t job;
+    int failed;
+
+    *root = (struct hq_root){0};
+    *statistics = (struct hq_backup_statistics){0};
+    if (lock < 0) {
+        if (err->code == HQ_E_BUSY)
+            hq_error_hint(err, "another backup of this cluster runs; `hq-backup list` shows it "
+                               "when it is done");
+        return -1;
+    }
+    describe(site, root);
+    if (hq_catalog_job_begin(site->catalog, root->cluster, "backup", &job, err) != 0)
+        return -1;
+    failed = run(site, options, root, statistics, err);
+    /* The outcome of the backup is what is reported, whatever becomes of its record. */
+    if (hq_catalog_job_end(site->catalog, job, root->backup, failed != 0 ? err : NULL, &ignored) !=
+        0)
+        hq_log_error(HQ_LOG_WARNING, "the job's end is not recorded", &ignored);
+    return failed != 0 ? hq_error_prefix(err, "backup of cluster %s", root->cluster) : 0;
+}

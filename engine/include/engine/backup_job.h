@@ -1,0 +1,31 @@
+/**
+ * @file backup_job.h
+ * One base backup from beginning to end, for the daemon and for `hq-backup backup`.
+ */
+#ifndef HQ_ENGINE_BACKUP_JOB_H
+#define HQ_ENGINE_BACKUP_JOB_H
+
+#include "engine/site.h"
+#include "pipeline/backup_writer.h"
+
+struct hq_backup_job_options {
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *context;
+    const volatile int *stop;
+};
+
+/**
+ * Back the configured cluster up. @p root and @p statistics describe the backup afterwards
+ * (hq_root_clear() the root in any case).
+ *
+ * The root is published when all chunks are durable; then the call waits until the WAL the backup
+ * needs is in the repository too. If that does not happen within wal.wait_timeout the backup
+ * exists, is not recoverable yet, and the call fails with TRANSIENT saying so.
+ * BUSY when a backup of this cluster runs on this host. REFUSED when the cluster name belongs to
+ * another system in this repository. The job is recorded in the catalog either way.
+ */
+int hq_backup_job_run(struct hq_site *site, const struct hq_backup_job_options *options,
+                      struct hq_root *root, struct hq_backup_statistics *statistics,
+                      struct hq_error *err) HQ_MUST_CHECK;
+
+#endif
