@@ -21,8 +21,7 @@ remove_entry(int parent_fd, const char *name, const char *parent_path, struct hq
     path = hq_path_join(parent_path, name, err);
     if (path == NULL)
         return -1;
-    /* Linux says EISDIR for a directory, POSIX says EPERM. */
-    if (why != EISDIR && why != EPERM)
+    if (why != EISDIR)
         return hq_fail_sys(err, why, "remove %s", path);
     return remove_dir(parent_fd, name, path, err);
 }
@@ -86,7 +85,7 @@ hq_io_remove_tree(const char *path, struct hq_error *err)
         name[--len] = '\0';
     if (unlinkat(AT_FDCWD, name, 0) == 0 || errno == ENOENT)
         return 0;
-    if (errno != EISDIR && errno != EPERM)
+    if (errno != EISDIR)
         return hq_fail_sys(err, errno, "remove %s", name);
     return remove_dir(AT_FDCWD, name, name, err);
 }

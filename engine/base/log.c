@@ -10,7 +10,7 @@
 /*
  * One line, at most what a pipe takes in one piece (PIPE_BUF, 4096), so that lines of threads and
  * processes sharing standard error never mix. Text that does not fit is cut between characters.
- * `len` never passes sizeof data - TAIL: a value's closing quote and the end of line always fit.
+ * Values end TAIL bytes before the end, so that a closing quote, bracket and newline always fit.
  */
 struct line {
     char data[4096];
@@ -19,7 +19,8 @@ struct line {
 
 enum {
     TAIL = 8,
-    FIELD_NAME_MAX = 64
+    FIELD_NAME_MAX = 64,
+    VALUE_MIN = 32
 };
 
 static enum hq_log_level least_level = HQ_LOG_INFO;
@@ -32,10 +33,19 @@ hq_log_setup(enum hq_log_level least, enum hq_log_format format)
     line_format = format;
 }
 
+/* Bytes a value may still take; a closing quote may already stand in the tail. */
+static size_t
+room(const struct line *l)
+{
+    const size_t end = sizeof l->data - TAIL;
+
+    return l->len < end ? end - l->len : 0;
+}
+
 static bool
 put(struct line *l, const char *bytes, size_t len)
 {
-    if (len > sizeof l->data - TAIL - l->len)
+    if (len > room(l))
         return false;
     memcpy(l->data + l->len, bytes, len);
     l->len += len;
@@ -126,7 +136,7 @@ put_name(struct line *l, const char *name)
 
     fits = fits && (!json || put(l, "\"", 1)) && put(l, name, strnlen(name, FIELD_NAME_MAX)) &&
            put(l, json ? "\":" : "=", json ? 2 : 1);
-    if (fits && sizeof l->data - TAIL - l->len >= 32)
+    if (fits && room(l) >= VALUE_MIN)
         return true;
     l->len = start;
     return false;
