@@ -1,0 +1,119 @@
+#!/bin/sh
+# Every test: `sh tests/run.sh`. Installs what they need, builds with gcc and clang and the
+# sanitizers, runs them all, ends with 'N passed, N failed'. Some 15 minutes on two cores.
+#
+#     sh tests/run.sh [STEP...]     only these: see the list at the end
+#
+# Environment: HQ_FUZZ_SECONDS (per target, default 10), HQ_LOGS (directory for outputs).
+set -u
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "$top" || exit 1
+logs=${HQ_LOGS:-$(mktemp -d /tmp/hq-tests.XXXXXX)}
+mkdir -p "$logs"
+passed=0
+failed=0
+failures=
+export LC_ALL=C.UTF-8
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
+
+record() { # record STATUS NAME [LOG]
+    if [ "$1" = 0 ]; then
+        passed=$((passed + 1))
+        echo "ok      $2"
+    else
+        failed=$((failed + 1))
+        failures="$failures
+  $2"
+        echo "NOT OK  $2"
+        [ -z "${3:-}" ] || tail -n 40 "$3"
+    fi
+}
+
+# one NAME COMMAND...: a test that passes or fails as a whole
+one() {
+    name=$1; shift
+    "$@" >"$logs/$name.log" 2>&1 </dev/null
+    record $? "$name" "$logs/$name.log"
+}
+
+# many NAME COMMAND...: a script that prints a line 'ok - what' or 'not ok - what' for each test.
+# Ending without a single one, or with a status other than 0, is a failure of its own.
+many() {
+    name=$1; shift
+    "$@" >"$logs/$name.log" 2>&1 </dev/null
+    status=$?
+    good=$(grep -c '^ok' "$logs/$name.log")
+    bad=$(grep -c '^not ok' "$logs/$name.log")
+    passed=$((passed + good))
+    failed=$((failed + bad))
+    echo "$name: $good ok, $bad not ok"
+    if [ "$bad" -gt 0 ]; then
+        failures="$failures
+$(grep '^not ok' "$logs/$name.log" | sed "s/^not ok/  $name:/")"
+    fi
+    if [ "$bad" -gt 0 ] || [ "$status" != 0 ]; then
+        tail -n 40 "$logs/$name.log"
+    fi
+    if [ "$good" = 0 ] || { [ "$status" != 0 ] && [ "$bad" = 0 ]; }; then
+        record 1 "$name (status $status)"
+    fi
+}
+
+build() { # build PRESET
+    cmake --preset "$1" && cmake --build --preset "$1"
+}
+
+step_format() {
+    one format sh -c 'git ls-files "*.c" "*.h" | xargs clang-format --dry-run -Werror'
+    one shell-syntax sh -c 'for f in $(git ls-files "*.sh" .ci/run); do case $(head -n 1 "$f") in *bash*) bash -n "$f" ;; *) sh -n "$f" ;; esac || exit 1; done'
+    one python-syntax sh -c 'for f in $(git ls-files "*.py"); do python3 -c "import ast,sys; ast.parse(open(sys.argv[1]).read())" "$f" || exit 1; done'
+}
+step_build() {
+    one build-gcc-sanitizers build dev
+    one build-clang build clang
+    one build-release build release
+}
+step_unit() {
+    ctest --preset dev -j 2 >"$logs/unit.log" 2>&1
+    grep -E '^ *[0-9]+/[0-9]+ Test' "$logs/unit.log" >"$logs/unit.list"
+    while read -r line; do
+        case $line in *Passed*) echo "ok - $line" ;; *) echo "not ok - $line" ;; esac
+    done <"$logs/unit.list" >"$logs/unit.tap"
+    grep -q 'not ok' "$logs/unit.tap" && cat "$logs/unit.log"
+    many unit cat "$logs/unit.tap"
+}
+step_docs() { many docs sh tests/integration/docs.sh; }
+step_storage() { many storage bash tests/integration/storage.sh; }
+step_source() {
+    for script in basebackup archiver posix_sync; do
+        many "$script" bash "tests/integration/$script.sh"
+    done
+}
+step_main() {
+    one quickstart env HQ_BUILD="$top/build/dev/bin" sh docs/quickstart.sh
+    for script in tests/integration/main_*.sh; do
+        many "$(basename "$script" .sh)" bash "$script"
+    done
+}
+step_crash() { many crash bash tests/crash/run.sh; }
+step_interop() { many interop bash tests/interop/run.sh; }
+step_fuzz() {
+    one build-fuzz build fuzz
+    for target in build/fuzz/tests/*_fuzz; do
+        name=$(basename "$target" _fuzz)
+        one "fuzz-$name" sh tests/fuzz/run.sh "$target" "tests/fuzz/corpus/$name" "${HQ_FUZZ_SECONDS:-10}"
+    done
+}
+
+started=$(date +%s)
+sh docs/packages.sh test || exit 1
+steps=${*:-format build unit docs storage source main crash interop fuzz}
+for step in $steps; do
+    echo "---- $step ($(($(date +%s) - started)) s)"
+    "step_$step"
+done
+echo "---- done in $(($(date +%s) - started)) s; outputs are in $logs"
+[ "$failed" = 0 ] || echo "Failed:$failures"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
