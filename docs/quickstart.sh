@@ -134,8 +134,6 @@ cluster:
   name: main
   connection: "$connection"
   slot: $slot
-backup:
-  schedule: ""
 YAML
 if [ -n "$password" ]; then
     (umask 077; printf '%s\n' "$password" >"$scratch/password")

@@ -48,6 +48,8 @@ hq_pg_wait(struct hq_pg *pg, int64_t timeout_ms, const volatile int *stop, struc
         rc = poll_once(pg, step, err);
         if (rc != 0)
             return rc;
+        if (step == STOP_STEP_MS && (PQsslInUse(pg->conn) || PQgssEncInUse(pg->conn)))
+            return 1;
         if (timeout_ms >= 0 && hq_clock_monotonic_us() >= end_us)
             return 0;
     }
@@ -58,14 +60,18 @@ static int
 next_result(struct hq_pg *pg, int64_t timeout_ms, const volatile int *stop, PGresult **out,
             struct hq_error *err)
 {
-    while (PQisBusy(pg->conn)) {
-        int rc = hq_pg_wait(pg, timeout_ms, stop, err);
+    int64_t begin_us = hq_clock_monotonic_us();
 
-        if (rc < 0)
-            return -1;
-        if (rc == 0)
+    while (PQisBusy(pg->conn)) {
+        int64_t left_ms = timeout_ms;
+
+        if (timeout_ms >= 0)
+            left_ms -= (hq_clock_monotonic_us() - begin_us) / 1000;
+        if (timeout_ms >= 0 && left_ms <= 0)
             return hq_fail(err, HQ_E_TRANSIENT, "PostgreSQL did not answer within %" PRId64 " s",
                            timeout_ms / 1000);
+        if (hq_pg_wait(pg, left_ms, stop, err) < 0)
+            return -1;
         if (!PQconsumeInput(pg->conn))
             return hq_pg_fail(pg, NULL, err);
     }

@@ -31,8 +31,10 @@ hq_auto_result(PGresult **result)
 
 /**
  * Wait until the server has sent something (or closed the connection).
- * @return 1 when there is something to consume, 0 when @p timeout_ms passed (-1: no limit),
- * -1: INTERRUPTED when @p stop (may be NULL) is set, seen within 200 ms.
+ * @return 1 when there may be something to consume: under TLS also after 200 ms of silence, because
+ * bytes may wait in the library's own buffer, so a caller with a time limit keeps it itself;
+ * 0 when @p timeout_ms passed (-1: no limit); -1: INTERRUPTED when @p stop (may be NULL) is set,
+ * seen within 200 ms.
  */
 int hq_pg_wait(struct hq_pg *pg, int64_t timeout_ms, const volatile int *stop,
                struct hq_error *err) HQ_MUST_CHECK;

@@ -1,0 +1,159 @@
+#include "engine/daemon.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/archive_thread.h"
+#include "engine/backup_job.h"
+#include "schedules/cron.h"
+
+enum {
+    LOOK_MS = 200
+};
+static const int64_t first_retry_us = INT64_C(60) * 1000000;
+static const int64_t longest_retry_us = INT64_C(3600) * 1000000;
+
+/*
+ *   waiting --(due)--> backing up --(ok)--> waiting for the next time of the schedule
+ *                          |
+ *                          +--(failed)--> waiting for min(next time, now + retry), retry doubled
+ * `halt` ends any of it: set when *stop is, or when the archiver gave up.
+ */
+struct daemon {
+    struct hq_site *site;
+    const volatile int *stop;
+    struct hq_archive_thread *archive;
+    volatile int archive_ended;
+    volatile int halt;
+    bool scheduled;
+    struct hq_cron cron;
+    int64_t due_us; /**< 0: never */
+    int64_t retry_us;
+};
+
+static void
+note_archive_end(void *context)
+{
+    struct daemon *d = context;
+
+    d->archive_ended = 1;
+    d->halt = 1;
+}
+
+static int
+keep_finished(const struct hq_root *root, void *context, struct hq_error *err)
+{
+    (void)err;
+    *(int64_t *)context = root->finished_us;
+    return 0;
+}
+
+/* When the last backup that exists was finished; 0 if there is none. */
+static int
+last_backup(struct daemon *d, int64_t *finished_us, struct hq_error *err)
+{
+    *finished_us = 0;
+    return hq_catalog_backups(d->site->catalog, d->site->config->cluster.name, keep_finished,
+                              finished_us, err);
+}
+
+static int
+plan_next(struct daemon *d, struct hq_error *err)
+{
+    int64_t last;
+
+    if (!d->scheduled)
+        return 0;
+    if (last_backup(d, &last, err) != 0)
+        return -1;
+    if (last == 0) {
+        d->due_us = hq_clock_wall_us();
+        return 0;
+    }
+    return hq_cron_next(&d->cron, last, &d->due_us, err);
+}
+
+static void
+back_up(struct daemon *d)
+{
+    struct hq_backup_job_options options = {.stop = &d->halt};
+    struct hq_backup_statistics statistics;
+    struct hq_error err = {0};
+    struct hq_root root;
+    int64_t began = hq_clock_monotonic_us();
+
+    hq_log(HQ_LOG_INFO, "backup begins", HQ_F_TEXT("cluster", d->site->config->cluster.name));
+    if (hq_backup_job_run(d->site, &options, &root, &statistics, &err) == 0) {
+        hq_log(HQ_LOG_INFO, "backup complete", HQ_F_TEXT("cluster", root.cluster),
+               HQ_F_TEXT("backup", root.backup), HQ_F_U64("files", statistics.files),
+               HQ_F_U64("bytes", statistics.bytes), HQ_F_U64("new_bytes", statistics.new_bytes),
+               HQ_F_U64("stored_bytes", statistics.stored_bytes),
+               HQ_F_U64("damaged_pages", statistics.damaged_pages),
+               HQ_F_I64("milliseconds", (hq_clock_monotonic_us() - began) / 1000));
+        d->retry_us = first_retry_us;
+    } else if (!d->halt) {
+        hq_log_error(HQ_LOG_ERROR, "backup failed", &err);
+    }
+    hq_root_clear(&root);
+    if (err.code == HQ_E_OK || d->halt) {
+        if (plan_next(d, &err) != 0)
+            hq_log_error(HQ_LOG_ERROR, "the next backup can't be planned", &err);
+        return;
+    }
+    d->due_us = hq_clock_wall_us() + d->retry_us;
+    d->retry_us = d->retry_us * 2 < longest_retry_us ? d->retry_us * 2 : longest_retry_us;
+}
+
+/* A backup that began before its WAL is being kept could never be restored. */
+static bool
+streaming(struct daemon *d)
+{
+    struct hq_archiver_position position;
+
+    hq_archive_thread_position(d->archive, &position);
+    return position.streaming;
+}
+
+static void
+loop(struct daemon *d)
+{
+    while (!d->halt) {
+        if (d->due_us != 0 && hq_clock_wall_us() >= d->due_us && streaming(d))
+            back_up(d);
+        (void)hq_clock_sleep_ms(LOOK_MS, d->stop);
+        if (*d->stop)
+            d->halt = 1;
+    }
+}
+
+static int
+prepare(struct daemon *d, struct hq_error *err)
+{
+    const struct hq_config *config = d->site->config;
+
+    d->retry_us = first_retry_us;
+    d->scheduled = config->backup.schedule[0] != '\0';
+    if (d->scheduled && hq_cron_parse(config->backup.schedule, &d->cron, err) != 0)
+        return hq_config_blame(config, "backup.schedule", err);
+    if (hq_catalog_sync(d->site->catalog, d->site->repository, config->cluster.name, err) != 0 ||
+        plan_next(d, err) != 0)
+        return -1;
+    return hq_archive_thread_start(d->site, note_archive_end, d, &d->archive, err);
+}
+
+int
+hq_daemon_run(struct hq_site *site, const volatile int *stop, struct hq_error *err)
+{
+    struct daemon d = {.site = site, .stop = stop};
+
+    if (prepare(&d, err) != 0)
+        return -1;
+    hq_log(HQ_LOG_INFO, "hq-backupd is running", HQ_F_TEXT("version", HQ_VERSION),
+           HQ_F_TEXT("cluster", site->config->cluster.name),
+           HQ_F_TEXT("region", site->config->region),
+           HQ_F_TEXT("repository", hq_store_url(site->store)));
+    loop(&d);
+    if (hq_archive_thread_stop(d.archive, err) != 0)
+        return hq_error_prefix(err, "archive WAL");
+    hq_log(HQ_LOG_INFO, "hq-backupd has stopped", HQ_F_TEXT("cluster", site->config->cluster.name));
+    return 0;
+}
