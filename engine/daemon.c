@@ -1,5 +1,8 @@
 #include "engine/daemon.h"
 
+#include <signal.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/archive_thread.h"
@@ -16,14 +19,13 @@ static const int64_t longest_retry_us = INT64_C(3600) * 1000000;
  *   waiting --(due)--> backing up --(ok)--> waiting for the next time of the schedule
  *                          |
  *                          +--(failed)--> waiting for min(next time, now + retry), retry doubled
- * `halt` ends any of it: set when *stop is, or when the archiver gave up.
+ * *stop ends any of it. An archiver that gave up sends the process SIGTERM, so that it ends the
+ * same way, whatever is under way.
  */
 struct daemon {
     struct hq_site *site;
     const volatile int *stop;
     struct hq_archive_thread *archive;
-    volatile int archive_ended;
-    volatile int halt;
     bool scheduled;
     struct hq_cron cron;
     int64_t due_us; /**< 0: never */
@@ -33,10 +35,8 @@ struct daemon {
 static void
 note_archive_end(void *context)
 {
-    struct daemon *d = context;
-
-    d->archive_ended = 1;
-    d->halt = 1;
+    (void)context;
+    (void)kill(getpid(), SIGTERM);
 }
 
 static int
@@ -75,7 +75,7 @@ plan_next(struct daemon *d, struct hq_error *err)
 static void
 back_up(struct daemon *d)
 {
-    struct hq_backup_job_options options = {.stop = &d->halt};
+    struct hq_backup_job_options options = {.stop = d->stop};
     struct hq_backup_statistics statistics;
     struct hq_error err = {0};
     struct hq_root root;
@@ -90,11 +90,11 @@ back_up(struct daemon *d)
                HQ_F_U64("damaged_pages", statistics.damaged_pages),
                HQ_F_I64("milliseconds", (hq_clock_monotonic_us() - began) / 1000));
         d->retry_us = first_retry_us;
-    } else if (!d->halt) {
+    } else if (!*d->stop) {
         hq_log_error(HQ_LOG_ERROR, "backup failed", &err);
     }
     hq_root_clear(&root);
-    if (err.code == HQ_E_OK || d->halt) {
+    if (err.code == HQ_E_OK || *d->stop) {
         if (plan_next(d, &err) != 0)
             hq_log_error(HQ_LOG_ERROR, "the next backup can't be planned", &err);
         return;
@@ -116,12 +116,10 @@ streaming(struct daemon *d)
 static void
 loop(struct daemon *d)
 {
-    while (!d->halt) {
+    while (!*d->stop) {
         if (d->due_us != 0 && hq_clock_wall_us() >= d->due_us && streaming(d))
             back_up(d);
         (void)hq_clock_sleep_ms(LOOK_MS, d->stop);
-        if (*d->stop)
-            d->halt = 1;
     }
 }
 
@@ -137,7 +135,7 @@ prepare(struct daemon *d, struct hq_error *err)
     if (hq_catalog_sync(d->site->catalog, d->site->repository, config->cluster.name, err) != 0 ||
         plan_next(d, err) != 0)
         return -1;
-    return hq_archive_thread_start(d->site, note_archive_end, d, &d->archive, err);
+    return hq_archive_thread_start(d->site, note_archive_end, NULL, &d->archive, err);
 }
 
 int

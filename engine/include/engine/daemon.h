@@ -13,8 +13,9 @@
 #include "engine/site.h"
 
 /**
- * Run until *stop. @return 0 after a clean stop, or -1 when archiving ended by trouble that does
- * not pass by itself: the caller ends, and whoever supervises it starts it again.
+ * Run until *stop, which the caller's SIGTERM handler sets: archiving that ended by an error sends
+ * the process that signal. @return 0 after a clean stop, or -1 when archiving ended by trouble that
+ * does not pass by itself: the caller ends, and whoever supervises it starts it again.
  */
 int hq_daemon_run(struct hq_site *site, const volatile int *stop,
                   struct hq_error *err) HQ_MUST_CHECK;
