@@ -68,6 +68,9 @@ read_kdf(const json_t *file, struct hq_kdf *out, struct hq_error *err)
                         err) != 0 ||
         hq_keyfile_hex(object, "salt", out->salt, sizeof out->salt, err) != 0)
         return hq_error_prefix(err, "kdf");
+    /* Argon2 counts KiB: what is over would be two ways to write one key. */
+    if (out->memory % 1024 != 0)
+        return hq_fail(err, HQ_E_CONFIG, "kdf: \"memory\" is not a multiple of 1024");
     return 0;
 }
 

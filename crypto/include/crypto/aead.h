@@ -13,7 +13,11 @@
 #include "base/error.h"
 #include "crypto/hash.h"
 
-enum { HQ_TAG_BYTES = 16, HQ_NONCE_BYTES = 24, HQ_SEALED_KEY_BYTES = 80 };
+enum {
+    HQ_TAG_BYTES = 16,
+    HQ_NONCE_BYTES = 24,
+    HQ_SEALED_KEY_BYTES = 80
+};
 
 /** Must be called once before anything of crypto/ is used; idempotent, thread-safe. */
 int hq_crypto_init(struct hq_error *err) HQ_MUST_CHECK;

@@ -9,7 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HQ_ID_BYTES = 32, HQ_KEY_BYTES = 32 };
+enum {
+    HQ_ID_BYTES = 32,
+    HQ_KEY_BYTES = 32
+};
 
 /** Chunk, pack or index id. */
 struct hq_id {

@@ -15,9 +15,17 @@
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 
-enum { HQ_REPOSITORY_ID_BYTES = 16, HQ_REGION_MAX = 32, HQ_WRITER_NAME_MAX = 64, HQ_SIGNATURE_BYTES = 64 };
+enum {
+    HQ_REPOSITORY_ID_BYTES = 16,
+    HQ_REGION_MAX = 32,
+    HQ_WRITER_NAME_MAX = 64,
+    HQ_SIGNATURE_BYTES = 64
+};
 
-enum hq_key_role { HQ_ROLE_SIDECAR, HQ_ROLE_RESTORE };
+enum hq_key_role {
+    HQ_ROLE_SIDECAR,
+    HQ_ROLE_RESTORE
+};
 
 /** A certified writer of manifests (public part). */
 struct hq_writer {
@@ -67,8 +75,8 @@ typedef int hq_passphrase_fn(void *context, const char *path, struct hq_buf *out
  * (others than owner and group have access to the file), or what @p ask failed with.
  * @p ask is called after the file's form was checked; what it returns is wiped.
  */
-int hq_keyring_load(const char *path, hq_passphrase_fn *ask, void *context,
-                    struct hq_keyring **out, struct hq_error *err) HQ_MUST_CHECK;
+int hq_keyring_load(const char *path, hq_passphrase_fn *ask, void *context, struct hq_keyring **out,
+                    struct hq_error *err) HQ_MUST_CHECK;
 /** As hq_keyring_load() from the file's bytes; @p name is for messages. */
 int hq_keyring_parse(const void *text, size_t len, const char *name, hq_passphrase_fn *ask,
                      void *context, struct hq_keyring **out, struct hq_error *err) HQ_MUST_CHECK;

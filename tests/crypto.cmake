@@ -1,0 +1,7 @@
+hq_unit(crypto_hash DEPENDS hq_crypto PkgConfig::libsodium)
+hq_unit(crypto_aead DEPENDS hq_crypto PkgConfig::libsodium)
+hq_unit(crypto_keyring DEPENDS hq_crypto PkgConfig::libsodium)
+hq_unit(crypto_keyfile DEPENDS hq_crypto PkgConfig::libsodium)
+target_compile_definitions(crypto_keyfile_test
+    PRIVATE HQ_GOLDEN="${CMAKE_CURRENT_SOURCE_DIR}/golden/v1")
+hq_fuzz(keyfile DEPENDS hq_crypto)
