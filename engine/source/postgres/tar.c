@@ -1,0 +1,285 @@
+#include "tar.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "page_check.h"
+#include "relation.h"
+
+/* A page map describes no more (docs/format.md §11). */
+enum {
+    BLOCKS_MAX = 1048576,
+    PREFIX_MAX = 32,
+    BLOCK_SIZE_MAX = 32768
+};
+
+struct reader {
+    const struct hq_tar_input *input;
+    const struct hq_tar_options *options;
+    struct hq_backup_writer *writer;
+    struct archive *archive;
+    struct hq_error *err; /* of the call under way, for pull() */
+    bool pull_failed;     /* err holds input's own failure */
+    char path[HQ_PATH_BYTES_MAX + 1];
+    uint8_t page[BLOCK_SIZE_MAX];
+};
+
+static la_ssize_t
+pull(struct archive *archive, void *context, const void **buffer)
+{
+    struct reader *r = context;
+    const uint8_t *data = NULL;
+    size_t len = 0;
+
+    if (r->input->pull(r->input->context, &data, &len, r->err) != 0) {
+        r->pull_failed = true;
+        archive_set_error(archive, EIO, "no more bytes");
+        return ARCHIVE_FATAL;
+    }
+    *buffer = data;
+    return (la_ssize_t)len;
+}
+
+/* libarchive gave up: because input did, or because the bytes are no tar archive. */
+static int
+fail_archive(struct reader *r)
+{
+    const char *why = archive_error_string(r->archive);
+
+    if (r->pull_failed)
+        return -1;
+    if (archive_errno(r->archive) == ENOMEM)
+        return hq_fail(r->err, HQ_E_NOMEM, "tar archive");
+    return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: %s", why != NULL ? why : "damaged");
+}
+
+/* Whether @p path is relative and has no empty, "." or ".." part. */
+static bool
+path_stays_inside(const char *path)
+{
+    for (;;) {
+        size_t len = strcspn(path, "/");
+
+        if (len == 0 || (len == 1 && path[0] == '.') || (len == 2 && strncmp(path, "..", 2) == 0))
+            return false;
+        if (path[len] == '\0')
+            return true;
+        path += len + 1;
+    }
+}
+
+/*
+ * Make the path below the data directory, in r->path. PostgreSQL begins some names with "./" and
+ * ends those of directories in "/".
+ */
+static int
+make_path(struct reader *r, struct archive_entry *entry)
+{
+    const char *name = archive_entry_pathname(entry);
+    char prefix[PREFIX_MAX] = "";
+    size_t len;
+
+    if (name == NULL)
+        return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: entry without a usable name");
+    if (strncmp(name, "./", 2) == 0)
+        name += 2;
+    len = strlen(name);
+    if (archive_entry_filetype(entry) == AE_IFDIR && len > 0 && name[len - 1] == '/')
+        len--;
+    if (r->options->tablespace != 0)
+        snprintf(prefix, sizeof prefix, "pg_tblspc/%" PRIu32 "/", r->options->tablespace);
+    if (len > HQ_PATH_BYTES_MAX - strlen(prefix))
+        return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: name of %zu bytes", len);
+    snprintf(r->path, sizeof r->path, "%s%.*s", prefix, (int)len, name);
+    if (!path_stays_inside(r->path))
+        return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: \"%s\" is not a path in it", r->path);
+    return 0;
+}
+
+/* Fill what all kinds of entries have. */
+static int
+fill_entry(struct reader *r, struct archive_entry *from, struct hq_entry *to)
+{
+    int64_t uid = archive_entry_uid(from), gid = archive_entry_gid(from);
+
+    if (make_path(r, from) != 0)
+        return -1;
+    *to = (struct hq_entry){.path = r->path, .mode = (uint32_t)archive_entry_perm(from) & 07777};
+    if (uid < 0 || uid > UINT32_MAX || gid < 0 || gid > UINT32_MAX ||
+        __builtin_mul_overflow((int64_t)archive_entry_mtime(from), INT64_C(1000000), &to->mtime_us))
+        return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: %s: owner or time out of range",
+                       r->path);
+    to->uid = (uint32_t)uid;
+    to->gid = (uint32_t)gid;
+    return 0;
+}
+
+/* Hand the content of the entry at hand to the writer, through @p check unless that is NULL. */
+static int
+copy_content(struct reader *r, uint64_t size, struct hq_page_check *check)
+{
+    uint64_t done = 0;
+
+    for (;;) {
+        const void *data = NULL;
+        size_t len = 0;
+        la_int64_t offset = 0;
+        int rc = archive_read_data_block(r->archive, &data, &len, &offset);
+
+        if (rc == ARCHIVE_EOF)
+            break;
+        if (rc != ARCHIVE_OK)
+            return fail_archive(r);
+        if (offset < 0 || (uint64_t)offset != done || len > size - done)
+            return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: pieces do not fit together");
+        if (hq_backup_writer_data(r->writer, data, len, r->err) != 0 ||
+            (check != NULL && hq_page_check_feed(check, data, len, r->writer, r->err) != 0))
+            return -1;
+        done += len;
+    }
+    if (done != size)
+        return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: %" PRIu64 " of %" PRIu64 " bytes", done,
+                       size);
+    return 0;
+}
+
+/* Whether the file is one of whole pages that the repository stores by page. */
+static bool
+is_relation(const struct reader *r, const struct hq_entry *entry, struct hq_relation *relation)
+{
+    uint32_t block_size = r->options->block_size;
+
+    return hq_relation_parse(entry->path, relation) && entry->size > 0 &&
+           entry->size % block_size == 0 && entry->size / block_size <= BLOCKS_MAX;
+}
+
+static int
+read_file(struct reader *r, struct archive_entry *from, struct hq_entry *entry)
+{
+    const struct hq_tar_options *o = r->options;
+    struct hq_page_check check = {
+        .block_size = o->block_size, .start_lsn = o->start_lsn, .partial = r->page};
+    struct hq_relation relation;
+    uint32_t blocks;
+    bool verify = false;
+
+    if (!archive_entry_size_is_set(from) || archive_entry_size(from) < 0)
+        return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: file without a size");
+    entry->type = HQ_ENTRY_FILE;
+    entry->size = (uint64_t)archive_entry_size(from);
+    if (is_relation(r, entry, &relation)) {
+        entry->type = HQ_ENTRY_RELATION;
+        blocks = (uint32_t)(entry->size / o->block_size);
+        /* Of a segment that is not in a relation's reach there is no telling the block numbers. */
+        verify = o->checksums &&
+                 !__builtin_mul_overflow(relation.segment, o->segment_blocks, &check.first_block) &&
+                 blocks <= UINT32_MAX - check.first_block;
+    }
+    if (hq_backup_writer_file_begin(r->writer, entry, o->block_size, r->err) != 0 ||
+        copy_content(r, entry->size, verify ? &check : NULL) != 0 ||
+        hq_backup_writer_file_end(r->writer, r->err) != 0)
+        return -1;
+    return 0;
+}
+
+/* PostgreSQL sends no links but those to tablespaces, which the caller records. */
+static int
+check_link(struct reader *r)
+{
+    char link[PREFIX_MAX];
+
+    for (size_t i = 0; i < r->options->tablespace_count; i++) {
+        snprintf(link, sizeof link, "pg_tblspc/%" PRIu32, r->options->tablespaces[i]);
+        if (strcmp(link, r->path) == 0)
+            return 0;
+    }
+    return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: it is a link, and to no tablespace");
+}
+
+static int
+read_entry(struct reader *r, struct archive_entry *from)
+{
+    struct hq_entry entry;
+    int rc;
+
+    if (fill_entry(r, from, &entry) != 0)
+        return -1;
+    if (archive_entry_hardlink(from) != NULL || archive_entry_sparse_count(from) > 0) {
+        rc = hq_fail(r->err, HQ_E_CORRUPT, "tar archive: a hard link or sparse file");
+    } else if (archive_entry_filetype(from) == AE_IFDIR) {
+        entry.type = HQ_ENTRY_DIRECTORY;
+        rc = hq_backup_writer_entry(r->writer, &entry, r->err);
+    } else if (archive_entry_filetype(from) == AE_IFREG) {
+        rc = read_file(r, from, &entry);
+    } else if (archive_entry_filetype(from) == AE_IFLNK) {
+        rc = check_link(r);
+    } else {
+        rc = hq_fail(r->err, HQ_E_CORRUPT, "tar archive: neither file nor directory nor link");
+    }
+    return rc != 0 && !r->pull_failed ? hq_error_prefix(r->err, "%s", r->path) : rc;
+}
+
+/*
+ * BINARY: names are bytes, whatever the locale. Concatenated archives: the two blocks of zeros that
+ * end an archive (PostgreSQL 14 leaves them out) do not hide what follows, so that the bytes are
+ * read, and must be a tar archive, to their very end.
+ */
+static int
+open_archive(struct reader *r)
+{
+    if (archive_read_support_filter_none(r->archive) != ARCHIVE_OK ||
+        archive_read_support_format_tar(r->archive) != ARCHIVE_OK ||
+        archive_read_set_format_option(r->archive, "tar", "read_concatenated_archives", "1") !=
+            ARCHIVE_OK ||
+        archive_read_open(r->archive, r, NULL, pull, NULL) != ARCHIVE_OK)
+        return fail_archive(r);
+    return 0;
+}
+
+static int
+read_entries(struct reader *r)
+{
+    if (open_archive(r) != 0)
+        return -1;
+    for (;;) {
+        struct archive_entry *entry = NULL;
+        int rc = archive_read_next_header(r->archive, &entry);
+
+        if (rc == ARCHIVE_EOF)
+            return 0;
+        /* A warning is a header with something in it that PostgreSQL does not write. */
+        if (rc != ARCHIVE_OK)
+            return fail_archive(r);
+        if (read_entry(r, entry) != 0)
+            return -1;
+    }
+}
+
+int
+hq_tar_read(const struct hq_tar_input *input, const struct hq_tar_options *options,
+            struct hq_backup_writer *writer, struct hq_error *err)
+{
+    struct reader *r = calloc(1, sizeof *r);
+    int rc = -1;
+
+    if (r == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "tar archive");
+    r->input = input;
+    r->options = options;
+    r->writer = writer;
+    r->err = err;
+    r->archive = archive_read_new();
+    if (r->archive == NULL) {
+        hq_fail(err, HQ_E_NOMEM, "tar archive");
+    } else {
+        rc = read_entries(r);
+        archive_read_free(r->archive);
+    }
+    free(r);
+    return rc;
+}
