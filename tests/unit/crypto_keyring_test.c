@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "crypto/keyring.h"
+#include "keyring_internal.h"
 #include "vectors.h"
 
 static struct hq_keyring *restore, *sidecar;
@@ -179,6 +180,15 @@ check_sidecar_limits(const struct hq_keyring *k)
     assert_null(other);
 }
 
+/* Not only out of reach: not in the process that may be broken into. */
+static void
+check_no_restore_secrets(const struct hq_keyring *k)
+{
+    assert_true(sodium_is_zero(k->repository_secret_key, sizeof k->repository_secret_key));
+    for (size_t i = 0; i < k->epoch_count; i++)
+        assert_true(sodium_is_zero(k->epochs[i].data_secret_key, 32));
+}
+
 static void
 test_sidecar(void **state)
 {
@@ -189,6 +199,8 @@ test_sidecar(void **state)
     check_sidecar_limits(sidecar);
     assert_int_equal(hq_keyring_make_sidecar(restore, "db-1", &made, &err), 0);
     check_sidecar_limits(made);
+    check_no_restore_secrets(sidecar);
+    check_no_restore_secrets(made);
     check_vectors(made);
     assert_int_equal(hq_keyring_epochs(made), 2);
     assert_string_equal(hq_keyring_writer(made)->name, "db-1");
