@@ -31,6 +31,21 @@ enum {
     HQ_CHUNK_REF_BYTES = HQ_ID_BYTES + 4
 };
 
+/** Where the parts of a decoded entry lie; `= {0}`, buffers owned. */
+struct hq_entry_space {
+    struct hq_buf chunks;  /**< struct hq_chunk_ref, decoded */
+    struct hq_buf damaged; /**< uint32_t, decoded */
+    char path[HQ_PATH_BYTES_MAX + 1];
+    char target[HQ_PATH_BYTES_MAX + 1];
+};
+
+/**
+ * Take the next field of an entry off @p v into @p entry, whose pointers then lead into @p space.
+ * @p seen has a bit for each known tag so far.
+ */
+int hq_entry_take_field(struct hq_entry_space *space, struct hq_view *v, uint32_t *seen,
+                        struct hq_entry *entry, struct hq_error *err) HQ_MUST_CHECK;
+
 /**
  * What an entry of any origin must keep: a path without empty parts, "." or "..", fields that go
  * with its type, lengths that sum up. @p code: CORRUPT for the store's, USAGE for a caller's.

@@ -95,6 +95,8 @@ hq_wal_seal(const struct hq_repository *repository, const char *cluster,
     size_t before = out->len;
     int rc;
 
+    if (!hq_cluster_name_valid(cluster))
+        return hq_fail(err, HQ_E_USAGE, "\"%s\" is not a cluster's name", cluster);
     if (hq_wal_info_check(info, HQ_E_USAGE, err) != 0 ||
         begin(repository->keyring, info, header, &s.key, err) != 0)
         return -1;

@@ -31,10 +31,17 @@ struct hq_index_map;
 /**
  * Read every index of the repository. A damaged or missing index fails the call unless
  * @p damaged is given: then it is passed over, counted there, and the packs it may have named are
- * looked up by their own directories.
+ * looked up by their own directories (those that are damaged too are counted as well).
  */
 struct hq_index_map *hq_index_map_load(const struct hq_repository *repository, uint64_t *damaged,
                                        struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * Add the packs that no index in @p map names, by their own directories: for a chunk that is not
+ * found because its index is gone. Lists all packs. @p damaged as for hq_index_map_load(), added
+ * to. @pre nobody else uses the map meanwhile.
+ */
+int hq_index_map_add_unnamed(const struct hq_repository *repository, struct hq_index_map *map,
+                             uint64_t *damaged, struct hq_error *err) HQ_MUST_CHECK;
 /** @return false when no index names the chunk. */
 bool hq_index_map_find(const struct hq_index_map *map, const struct hq_id *id,
                        struct hq_place *out);

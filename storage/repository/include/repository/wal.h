@@ -31,8 +31,8 @@ void hq_wal_name(const char *cluster, const struct hq_wal_info *info,
                  char out[HQ_OBJECT_NAME_MAX + 1]);
 /**
  * Take a name apart: everything but times and raw_len of history. @p segment_size must be known
- * to compute LSNs; 0 leaves start_lsn = segment number and end_lsn = 0 for segments (their header
- * tells). @return false for a name that is not a WAL object of @p cluster.
+ * to compute LSNs; 0 leaves start_lsn = the 16 digits after the timeline as a number and end_lsn =
+ * 0 for segments and parts (their header tells). @return false for a name that is not a WAL object of @p cluster.
  */
 bool hq_wal_name_parse(const char *name, const char *cluster, uint32_t segment_size,
                        struct hq_wal_info *out);
