@@ -1,14 +1,30 @@
 /*
  * The S3 driver against a real server: the conformance suite for the store in HQ_TEST_STORE_URL
  * ("s3://bucket[/prefix]?endpoint=..."), with the credentials of the environment. Without that
- * variable it fails: a test that is not run proves nothing.
+ * variable it fails: a test that is not run proves nothing. In front of faults, HQ_TEST_TIMEOUT_S
+ * and HQ_TEST_RETRY_S set the patience; HQ_TEST_SKIP and HQ_TEST_ONLY (patterns) choose tests.
  */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "storage_conformance.h"
+
+static uint32_t
+seconds(const char *variable)
+{
+    const char *text = getenv(variable);
+
+    return text == NULL ? 0 : (uint32_t)strtoul(text, NULL, 10);
+}
 
 int
 main(void)
@@ -33,9 +49,13 @@ main(void)
         .options = {.secret_key = getenv("S3_SECRET_KEY"),
                     .access_key = getenv("S3_ACCESS_KEY"),
                     .region = getenv("S3_REGION"),
+                    .timeout_s = seconds("HQ_TEST_TIMEOUT_S"),
+                    .retry_s = seconds("HQ_TEST_RETRY_S"),
                     .part_bytes = UINT64_C(5) << 20},
         .many = 1100,
         .clock_step_us = 1000000,
     };
+    cmocka_set_skip_filter(getenv("HQ_TEST_SKIP"));
+    cmocka_set_test_filter(getenv("HQ_TEST_ONLY"));
     return hq_conformance_run(&subject) == 0 ? 0 : 1;
 }
