@@ -46,9 +46,9 @@ check_content(struct hq_buf *secret, const char *path, struct hq_error *err)
     }
     if (secret->len == 0)
         return hq_fail(err, HQ_E_CONFIG, "secret file %s: empty", path);
-    if (secret->len > HQ_SECRET_MAX)
+    if (secret->len > HQ_CONFIG_SECRET_MAX)
         return hq_fail(err, HQ_E_CONFIG, "secret file %s: longer than %d bytes", path,
-                       HQ_SECRET_MAX);
+                       HQ_CONFIG_SECRET_MAX);
     if (memchr(secret->data, 0, secret->len) != NULL)
         return hq_fail(err, HQ_E_CONFIG, "secret file %s: has a zero byte", path);
     secret->data[secret->len] = 0;
@@ -59,7 +59,7 @@ int
 hq_config_read_secret(const char *path, struct hq_buf *out, struct hq_error *err)
 {
     /* A line end, and one byte more than may be there: enough to see that there is too much. */
-    const size_t room = HQ_SECRET_MAX + 3;
+    const size_t room = HQ_CONFIG_SECRET_MAX + 3;
     HQ_CLOSE int fd = open_secret(path, err);
     size_t got = 0;
 

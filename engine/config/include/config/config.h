@@ -24,7 +24,7 @@
 
 enum {
     HQ_CONFIG_FILE_MAX = 256 * 1024,
-    HQ_SECRET_MAX = 4096
+    HQ_CONFIG_SECRET_MAX = 4096
 };
 
 enum hq_config_style {
@@ -114,7 +114,7 @@ int hq_config_blame(const struct hq_config *config, const char *key, struct hq_e
 
 /**
  * Append the secret in the file @p path to @p out, without one trailing newline; at most
- * HQ_SECRET_MAX bytes, no zero byte among them, and a zero after them that is not counted.
+ * HQ_CONFIG_SECRET_MAX bytes, no zero byte among them, and a zero after them that is not counted.
  * @p out must be empty and is the caller's to hq_buf_wipe(); on failure it is wiped.
  * @return 0, or -1: REFUSED when everybody may read or write the file or when this user may not,
  * MISSING, CONFIG when it is empty, too long or no regular file.
