@@ -190,7 +190,7 @@ check_secret_refused(const void *content, size_t len, mode_t mode, enum hq_code 
 static void
 secrets_lose_one_line_end(void **state)
 {
-    static char most[HQ_SECRET_MAX + 3];
+    static char most[HQ_CONFIG_SECRET_MAX + 3];
 
     (void)state;
     check_secret(SECRET, SECRET);
@@ -199,21 +199,21 @@ secrets_lose_one_line_end(void **state)
     check_secret(SECRET "\n\n", SECRET "\n");
     check_secret(SECRET "\r", SECRET "\r");
     check_secret(" " SECRET " \n", " " SECRET " ");
-    memset(most, 'x', HQ_SECRET_MAX);
+    memset(most, 'x', HQ_CONFIG_SECRET_MAX);
     check_secret(most, most);
 }
 
 static void
 unfit_secrets_are_refused(void **state)
 {
-    static char long_secret[3 * HQ_SECRET_MAX];
+    static char long_secret[3 * HQ_CONFIG_SECRET_MAX];
 
     (void)state;
     memset(long_secret, 'x', sizeof long_secret);
     check_secret_refused("", 0, 0600, HQ_E_CONFIG, "empty");
     check_secret_refused("\n", 1, 0600, HQ_E_CONFIG, "empty");
     check_secret_refused("a\0b", 3, 0600, HQ_E_CONFIG, "zero byte");
-    check_secret_refused(long_secret, HQ_SECRET_MAX + 1, 0600, HQ_E_CONFIG, "longer than 4096");
+    check_secret_refused(long_secret, HQ_CONFIG_SECRET_MAX + 1, 0600, HQ_E_CONFIG, "longer than 4096");
     check_secret_refused(long_secret, sizeof long_secret, 0600, HQ_E_CONFIG, "longer than 4096");
     check_secret_refused(SECRET, strlen(SECRET), 0604, HQ_E_REFUSED, "mode 0604");
     check_secret_refused(SECRET, strlen(SECRET), 0602, HQ_E_REFUSED, "mode 0602");

@@ -1,0 +1,120 @@
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli/output.h"
+#include "command.h"
+#include "engine/archive_thread.h"
+#include "engine/backup_job.h"
+
+/* How long the archiver of this process may take to get the slot before somebody else has it. */
+enum {
+    STREAMING_WAIT_MS = 20000,
+    LOOK_MS = 100
+};
+
+static int
+print_result(const struct hq_command_line *line, const struct hq_root *root,
+             const struct hq_backup_statistics *s, int64_t took_us, struct hq_error *err)
+{
+    char bytes[HQ_BYTES_TEXT_MAX], stored[HQ_BYTES_TEXT_MAX], took[HQ_TIME_TEXT_MAX];
+    json_t *out;
+    int failed;
+
+    if (!line->json) {
+        if (!line->quiet)
+            printf("Backup %s of cluster %s: %llu files, %s, %s stored, in %s.\n", root->backup,
+                   root->cluster, (unsigned long long)s->files, hq_bytes_format(s->bytes, bytes),
+                   hq_bytes_format(s->stored_bytes, stored), hq_duration_format(took_us, took));
+        if (s->damaged_pages > 0)
+            hq_cli_warn("%llu pages failed their checksum in the cluster itself; `hq-backup show "
+                        "%s` names the files",
+                        (unsigned long long)s->damaged_pages, root->backup);
+        return 0;
+    }
+    out =
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cluster", root->cluster,
+                  "backup", root->backup, "files", (json_int_t)s->files, "bytes",
+                  (json_int_t)s->bytes, "pages", (json_int_t)s->pages, "damaged_pages",
+                  (json_int_t)s->damaged_pages, "new_bytes", (json_int_t)s->new_bytes,
+                  "stored_bytes", (json_int_t)s->stored_bytes, "microseconds", (json_int_t)took_us);
+    failed = hq_cli_print_json(out, err);
+    json_decref(out);
+    return failed;
+}
+
+/* Without WAL from its beginning on a backup is worth nothing: see to it that WAL is streamed. */
+static int
+see_to_wal(struct hq_site *site, struct hq_archive_thread **archive, struct hq_error *err)
+{
+    struct hq_archiver_position position = {0};
+
+    if (hq_archive_thread_start(site, NULL, NULL, archive, err) != 0) {
+        if (err->code != HQ_E_BUSY)
+            return -1;
+        hq_error_clear(err); /* hq-backupd of this host does it */
+        return 0;
+    }
+    /* A slot that stays busy is used by a daemon elsewhere: the wait at the end will tell. */
+    for (int waited = 0; waited < STREAMING_WAIT_MS && !position.streaming; waited += LOOK_MS) {
+        if (!hq_clock_sleep_ms(LOOK_MS, hq_cli_stop()))
+            break;
+        hq_archive_thread_position(*archive, &position);
+    }
+    return 0;
+}
+
+static int
+back_up(const struct hq_command_line *line, struct hq_site *site, struct hq_error *err)
+{
+    struct command_progress progress;
+    struct hq_backup_job_options options = {
+        .progress = command_progress_report, .context = &progress, .stop = hq_cli_stop()};
+    HQ_AUTO(hq_root_clear)
+    struct hq_root root = {0};
+    struct hq_backup_statistics statistics = {0};
+    int64_t began = hq_clock_monotonic_us();
+    int failed;
+
+    if (command_progress_begin(&progress, line, "backup", err) != 0)
+        return -1;
+    failed = hq_backup_job_run(site, &options, &root, &statistics, err);
+    hq_progress_end(progress.bar, failed == 0);
+    if (failed != 0)
+        return -1;
+    return print_result(line, &root, &statistics, hq_clock_monotonic_us() - began, err);
+}
+
+static int
+run_backup(const struct hq_command_line *line, struct hq_error *err)
+{
+    struct hq_archive_thread *archive = NULL;
+    struct hq_error archive_err = {0};
+    struct hq_site site;
+    int failed = -1;
+
+    if (command_open_site(line, &site, err) == 0 && hq_site_open_catalog(&site, err) == 0 &&
+        see_to_wal(&site, &archive, err) == 0)
+        failed = back_up(line, &site, err);
+    if (archive != NULL && hq_archive_thread_stop(archive, &archive_err) != 0) {
+        /* What stopped the WAL is why the backup could not become recoverable. */
+        if (failed != 0)
+            *err = archive_err;
+        else
+            hq_cli_warn("archiving WAL ended early: %s", archive_err.message);
+    }
+    hq_site_close(&site);
+    return failed;
+}
+
+const struct hq_command command_backup = {
+    .name = "backup",
+    .summary = "take a base backup now",
+    .help =
+        "Takes one base backup of the configured cluster and waits until the WAL it needs is in "
+        "the repository as well. When hq-backupd does not run on this host, WAL is streamed by "
+        "this command for as long as it lasts.\n\n"
+        "  hq-backup backup --config /etc/hq-backup/hq-backup.yaml",
+    .run = run_backup,
+};

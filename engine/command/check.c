@@ -1,0 +1,219 @@
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "cli/output.h"
+#include "command.h"
+#include "postgres/connection.h"
+
+/* More than this between two clocks makes commit times and backup times hard to compare. */
+enum {
+    SKEW_LIMIT_S = 30
+};
+
+/** The findings so far: a line each for people, an array for scripts. */
+struct report {
+    bool json;
+    bool quiet;
+    json_t *findings;
+    unsigned failures;
+};
+
+static void
+found(struct report *r, const char *what, const char *detail, const struct hq_error *why)
+{
+    json_t *finding = json_pack("{s:s, s:b, s:s}", "check", what, "ok", why == NULL, "detail",
+                                why == NULL ? detail : why->message);
+
+    if (why != NULL) {
+        r->failures++;
+        json_object_set_new(finding, "code", json_string(hq_code_name(why->code)));
+        json_object_set_new(finding, "hint", json_string(why->hint));
+    }
+    json_array_append_new(r->findings, finding);
+    if (r->json || (r->quiet && why == NULL))
+        return;
+    printf("%-6s %s: %s\n", why == NULL ? "ok" : "FAILED", what,
+           why == NULL ? detail : why->message);
+    if (why != NULL && why->hint[0] != '\0')
+        printf("       do: %s\n", why->hint);
+}
+
+static int
+put_and_get(const struct hq_site *site, const char *name, struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf back = {0};
+    uint8_t bytes[64];
+
+    hq_random(bytes, sizeof bytes);
+    if (hq_store_put_bytes(site->store, name, bytes, sizeof bytes, err) != 0 ||
+        hq_store_get(site->store, name, 0, sizeof bytes, &back, err) != 0)
+        return -1;
+    if (memcmp(back.data, bytes, sizeof bytes) != 0)
+        return hq_fail(err, HQ_E_CORRUPT, "%s: what came back is not what was put", name);
+    return hq_store_delete(site->store, name, err);
+}
+
+static void
+check_store(struct report *r, const struct hq_site *site)
+{
+    struct hq_error err = {0};
+    char name[64], hex[17], detail[128];
+    int64_t began = hq_clock_monotonic_us();
+    uint8_t random[8];
+
+    hq_random(random, sizeof random);
+    snprintf(name, sizeof name, "check/%s", hq_hex_encode(random, sizeof random, hex));
+    if (put_and_get(site, name, &err) != 0) {
+        found(r, "store round trip", NULL, &err);
+        return;
+    }
+    snprintf(detail, sizeof detail, "put, get and delete in %" PRId64 " ms",
+             (hq_clock_monotonic_us() - began) / 1000);
+    found(r, "store round trip", detail, NULL);
+}
+
+static void
+check_clock(struct report *r, const struct hq_site *site)
+{
+    struct hq_error err = {0};
+    char detail[96];
+    int64_t store_us, skew_s;
+
+    if (hq_store_time(site->store, &store_us, &err) != 0) {
+        found(r, "clock", NULL, &err);
+        return;
+    }
+    skew_s = (store_us - hq_clock_wall_us()) / 1000000;
+    snprintf(detail, sizeof detail, "the store's clock is %" PRId64 " s ahead of this host's",
+             skew_s);
+    if (skew_s <= SKEW_LIMIT_S && skew_s >= -SKEW_LIMIT_S) {
+        found(r, "clock", detail, NULL);
+        return;
+    }
+    hq_fail(&err, HQ_E_CHECK, "%s", detail);
+    hq_error_hint(&err, "set the clock that is wrong (chronyc, timedatectl)");
+    found(r, "clock", NULL, &err);
+}
+
+static int
+require_setting(struct hq_pg *pg, const char *setting, const char *bad, struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf value = {0};
+
+    if (hq_pg_show(pg, setting, &value, err) != 0)
+        return -1;
+    if (strcmp(hq_buf_text(&value), bad) != 0)
+        return 0;
+    hq_fail(err, HQ_E_SERVER, "%s is %s", setting, bad);
+    return hq_error_hint(err, "in postgresql.conf: %s, then restart the server",
+                         strcmp(setting, "wal_level") == 0 ? "wal_level = replica"
+                                                           : "full_page_writes = on");
+}
+
+static void
+check_settings(struct report *r, struct hq_pg *pg)
+{
+    struct hq_error err = {0};
+
+    if (require_setting(pg, "wal_level", "minimal", &err) != 0 ||
+        require_setting(pg, "full_page_writes", "off", &err) != 0)
+        found(r, "server settings", NULL, &err);
+    else
+        found(r, "server settings", "wal_level and full_page_writes suit", NULL);
+}
+
+static void
+check_slot(struct report *r, const struct hq_site *site, struct hq_pg *pg)
+{
+    struct hq_error err = {0};
+    char detail[160];
+    bool created;
+
+    if (hq_pg_slot_ensure(pg, site->config->cluster.slot, &created, &err) != 0) {
+        found(r, "replication slot", NULL, &err);
+        return;
+    }
+    snprintf(detail, sizeof detail, "%s %s", site->config->cluster.slot,
+             created ? "created; it keeps WAL from now on, so start hq-backupd" : "is there");
+    found(r, "replication slot", detail, NULL);
+}
+
+static void
+check_server(struct report *r, const struct hq_site *site)
+{
+    struct hq_pg_options options = hq_site_connection(site);
+    struct hq_error err = {0};
+    struct hq_pg_system system;
+    struct hq_pg *pg = NULL;
+    char detail[384];
+
+    if (hq_pg_connect(&options, &pg, &err) != 0 || hq_pg_identify(pg, &system, &err) != 0) {
+        found(r, "connection", NULL, &err);
+        hq_pg_close(pg);
+        return;
+    }
+    snprintf(detail, sizeof detail,
+             "PostgreSQL %u at %s, system %" PRIu64 ", timeline %u, page checksums %s",
+             system.version_number / 10000, system.host, system.system_identifier, system.timeline,
+             system.checksums ? "on" : "off");
+    found(r, "connection", detail, NULL);
+    check_settings(r, pg);
+    check_slot(r, site, pg);
+    hq_pg_close(pg);
+}
+
+static int
+finish(const struct hq_command_line *line, struct report *r, struct hq_error *err)
+{
+    int failed = 0;
+
+    if (line->json) {
+        json_t *out = json_pack("{s:b, s:O}", "ok", r->failures == 0, "checks", r->findings);
+
+        failed = hq_cli_print_json(out, err);
+        json_decref(out);
+    }
+    if (failed == 0 && r->failures > 0)
+        failed = hq_fail(err, HQ_E_CHECK, "%u checks failed", r->failures);
+    return failed;
+}
+
+static int
+run_check(const struct hq_command_line *line, struct hq_error *err)
+{
+    struct report r = {.json = line->json, .quiet = line->quiet, .findings = json_array()};
+    struct hq_site site;
+    char detail[256];
+    int failed;
+
+    if (command_open_site(line, &site, err) != 0) {
+        found(&r, "configuration, key, store, region", NULL, err);
+    } else {
+        snprintf(detail, sizeof detail, "%s, region %s, key of writer %s", hq_store_url(site.store),
+                 site.config->region, hq_keyring_writer(site.keyring)->name);
+        found(&r, "configuration, key, store, region", detail, NULL);
+        check_store(&r, &site);
+        check_clock(&r, &site);
+        check_server(&r, &site);
+    }
+    hq_site_close(&site);
+    failed = finish(line, &r, err);
+    json_decref(r.findings);
+    return failed;
+}
+
+const struct hq_command command_check = {
+    .name = "check",
+    .summary = "test the whole chain and say what to do about each failure",
+    .help = "Tests configuration, key, region, store (an object is put, read and deleted), clocks, "
+            "connection, privileges, server settings and slot. Ends with status 1 when something "
+            "is wrong.\n\n  hq-backup check",
+    .run = run_check,
+};

@@ -1,0 +1,54 @@
+#include "command.h"
+
+#include <stdio.h>
+
+#include "cli/secret.h"
+
+int
+command_open_site(const struct hq_command_line *line, struct hq_site *site, struct hq_error *err)
+{
+    const struct common_values *common = line->common;
+
+    return hq_site_open(common->config, site, err);
+}
+
+int
+command_open_synced(const struct hq_command_line *line, struct hq_site *site, struct hq_error *err)
+{
+    if (command_open_site(line, site, err) != 0 || hq_site_open_catalog(site, err) != 0)
+        return -1;
+    return hq_catalog_sync(site->catalog, site->repository, NULL, err);
+}
+
+int
+command_progress_begin(struct command_progress *p, const struct hq_command_line *line,
+                       const char *label, struct hq_error *err)
+{
+    struct hq_progress_options options = {.label = label, .quiet = line->quiet};
+
+    p->done = 0;
+    p->bar = hq_progress_new(&options, err);
+    return p->bar == NULL ? -1 : 0;
+}
+
+void
+command_progress_report(void *context, uint64_t done, uint64_t total)
+{
+    struct command_progress *p = context;
+
+    hq_progress_total(p->bar, total);
+    if (done > p->done)
+        hq_progress_add(p->bar, done - p->done);
+    p->done = done;
+}
+
+int
+command_ask_passphrase(void *context, const char *path, struct hq_buf *out, struct hq_error *err)
+{
+    struct hq_secret_source source = {.file = context, .variable = "HQ_PASSPHRASE_FILE"};
+    char prompt[512];
+
+    snprintf(prompt, sizeof prompt, "Passphrase of %s", path);
+    source.prompt = prompt;
+    return hq_secret_read(&source, out, err);
+}

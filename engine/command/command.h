@@ -1,0 +1,42 @@
+/**
+ * @file command.h
+ * The commands of hq-backup: one file each, one function each, and what they share.
+ */
+#ifndef HQ_ENGINE_COMMAND_H
+#define HQ_ENGINE_COMMAND_H
+
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "engine/site.h"
+
+/** Options common to all commands. */
+struct common_values {
+    const char *config;
+};
+
+/** Tables and functions of the commands, for hq-backup.c. */
+extern const struct hq_command command_init, command_key_sidecar, command_check, command_backup,
+    command_list, command_show, command_verify, command_catalog_rebuild, command_config;
+
+/** Open what --config names; hq_site_close() in any case. */
+int command_open_site(const struct hq_command_line *line, struct hq_site *site,
+                      struct hq_error *err) HQ_MUST_CHECK;
+/** The same, with the catalog open and in step with the repository. */
+int command_open_synced(const struct hq_command_line *line, struct hq_site *site,
+                        struct hq_error *err) HQ_MUST_CHECK;
+
+/** A hq_passphrase_fn: @p context is the name of the passphrase's file, or NULL to be asked. */
+int command_ask_passphrase(void *context, const char *path, struct hq_buf *out,
+                           struct hq_error *err) HQ_MUST_CHECK;
+
+/** Feeds "done of total" reports into a progress bar. */
+struct command_progress {
+    struct hq_progress *bar;
+    uint64_t done;
+};
+int command_progress_begin(struct command_progress *p, const struct hq_command_line *line,
+                           const char *label, struct hq_error *err) HQ_MUST_CHECK;
+/** A progress callback; @p context is the struct command_progress. */
+void command_progress_report(void *context, uint64_t done, uint64_t total);
+
+#endif

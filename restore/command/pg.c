@@ -1,0 +1,296 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "command.h"
+#include "restore/postgres.h"
+
+struct pg_values {
+    struct target_values target; /**< first: TARGET_OPTIONS has its offsets */
+    const char *to, *owner, *target_action;
+    struct hq_texts tablespace_map;
+    uint64_t workers;
+};
+
+static const char *const actions[] = {"promote", "pause", "shutdown", NULL};
+
+static const struct hq_option pg_options[] = {
+    {"to", 0, HQ_OPTION_DIRECTORY, "DIR", "The data directory to make; new or empty.",
+     .offset = offsetof(struct pg_values, to), .required = true},
+    TARGET_OPTIONS,
+    {"target-action", 0, HQ_OPTION_CHOICE, "ACTION",
+     "What the server does at the target: promote "
+     "(open for writing), pause (read only, to look), shutdown.",
+     .offset = offsetof(struct pg_values, target_action), .choices = actions},
+    {"tablespace-map", 'T', HQ_OPTION_TEXTS, "OLD=NEW",
+     "Put the tablespace that was at OLD (or has "
+     "this OID) to NEW. May be repeated.",
+     .offset = offsetof(struct pg_values, tablespace_map)},
+    {"owner", 0, HQ_OPTION_TEXT, "USER[:GROUP]",
+     "As root: owner of the files. Default: the owner of "
+     "the empty directory, else the owner in the backup.",
+     .offset = offsetof(struct pg_values, owner)},
+    {"workers", 'j', HQ_OPTION_U64, "N", "Chunks fetched and written at once.",
+     .offset = offsetof(struct pg_values, workers), 1, 256},
+    {0}};
+
+static const struct pg_values pg_defaults = {
+    .target = {.time_us = TARGET_TIME_UNSET}, .target_action = "promote", .workers = 8};
+
+/** What the callbacks of a running restore report to. */
+struct report {
+    struct hq_progress *bar;
+    uint64_t done;
+    json_t *losses;
+};
+
+static void
+report_progress(void *context, uint64_t done, uint64_t total)
+{
+    struct report *r = context;
+
+    hq_progress_total(r->bar, total);
+    hq_progress_add(r->bar, done - r->done);
+    r->done = done;
+}
+
+static void
+report_loss(void *context, const char *path, uint64_t offset, uint64_t length,
+            const struct hq_error *why)
+{
+    struct report *r = context;
+
+    hq_cli_warn("LOST %s, %" PRIu64 " bytes from %" PRIu64 ": %s", path, length, offset,
+                why->message);
+    json_array_append_new(r->losses, json_pack("{s:s, s:I, s:I, s:s}", "path", path, "offset",
+                                               (json_int_t)offset, "length", (json_int_t)length,
+                                               "why", why->message));
+}
+
+/* "OLD=NEW" or "OID=NEW". @p text is split where it stands in @p copies. */
+static int
+parse_map(const struct hq_texts *texts, char **copies, struct hq_tablespace_map *maps,
+          struct hq_error *err)
+{
+    for (size_t i = 0; i < texts->count; i++) {
+        char *equals, *end;
+        unsigned long oid;
+
+        copies[i] = strdup(texts->items[i]);
+        if (copies[i] == NULL)
+            return hq_fail(err, HQ_E_NOMEM, "tablespace map");
+        equals = strchr(copies[i], '=');
+        if (equals == NULL || equals[1] != '/')
+            return hq_fail(err, HQ_E_USAGE, "--tablespace-map %s is not OLD=/new/path",
+                           texts->items[i]);
+        *equals = '\0';
+        oid = strtoul(copies[i], &end, 10);
+        maps[i] = (struct hq_tablespace_map){.from = copies[i], .to = equals + 1};
+        if (*end == '\0' && end != copies[i] && oid <= UINT32_MAX)
+            maps[i].oid = (uint32_t)oid;
+        else if (copies[i][0] != '/')
+            return hq_fail(err, HQ_E_USAGE, "--tablespace-map %s: OLD is a path or an OID",
+                           texts->items[i]);
+    }
+    return 0;
+}
+
+/* A tablespace that is mapped must be one of the backup's: a typing error would go unnoticed. */
+static int
+check_map(const struct hq_plan *plan, const struct hq_tablespace_map *maps, size_t count,
+          struct hq_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool known = false;
+
+        for (size_t k = 0; k < plan->root.tablespace_count; k++)
+            known = known || maps[i].oid == plan->root.tablespaces[k].oid ||
+                    (maps[i].oid == 0 && strcmp(maps[i].from, plan->root.tablespaces[k].path) == 0);
+        if (!known) {
+            hq_fail(err, HQ_E_USAGE, "--tablespace-map %s: the backup has no such tablespace",
+                    maps[i].from);
+            return hq_error_hint(err, "`hq-restore plan` lists the backup's tablespaces");
+        }
+    }
+    return 0;
+}
+
+static int
+print_result(const struct hq_command_line *line, const struct hq_plan *plan,
+             const struct hq_restore_result *result, const struct pg_values *v, json_t *losses,
+             int64_t took_us, struct hq_error *err)
+{
+    char bytes[HQ_BYTES_TEXT_MAX], took[HQ_TIME_TEXT_MAX], target[256];
+    json_t *out;
+    int failed;
+
+    if (!line->json) {
+        if (!line->quiet)
+            printf("Restored %" PRIu64 " files, %s, to %s in %s.\nStart PostgreSQL there: it "
+                   "recovers to %s by itself, then will %s.\n",
+                   result->files, hq_bytes_format(result->bytes, bytes), v->to,
+                   hq_duration_format(took_us, took), target_describe(&plan->target, target),
+                   v->target_action);
+        return 0;
+    }
+    out = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:O}", "cluster", plan->cluster, "backup",
+                    plan->root.backup, "directory", v->to, "files", (json_int_t)result->files,
+                    "bytes", (json_int_t)result->bytes, "fetched_bytes",
+                    (json_int_t)result->fetched_bytes, "microseconds", (json_int_t)took_us,
+                    "losses", losses);
+    failed = hq_cli_print_json(out, err);
+    json_decref(out);
+    return failed;
+}
+
+static int
+own_path(char out[PATH_MAX], struct hq_error *err)
+{
+    ssize_t len = readlink("/proc/self/exe", out, PATH_MAX - 1);
+
+    if (len < 0)
+        return hq_fail_sys(err, errno, "find out where this program lies");
+    out[len] = '\0';
+    return 0;
+}
+
+static int
+restore(const struct hq_command_line *line, const struct session *session,
+        const struct hq_plan *plan, struct hq_restore_options *options, struct hq_error *err)
+{
+    struct hq_progress_options bar = {
+        .label = "restore", .total = plan->root.bytes, .quiet = line->quiet};
+    struct report report = {.losses = json_array()};
+    struct hq_error partial = {0};
+    struct hq_restore_result result;
+    int64_t began = hq_clock_monotonic_us();
+    int failed = -1;
+
+    options->progress = report_progress;
+    options->lost = report_loss;
+    options->context = &report;
+    report.bar = hq_progress_new(&bar, err);
+    if (report.bar != NULL) {
+        failed = hq_restore_postgres(session->repository, plan, options, &result, err);
+        hq_progress_end(report.bar, failed == 0 || err->code == HQ_E_PARTIAL);
+    }
+    if (failed != 0 && err->code == HQ_E_PARTIAL) {
+        partial = *err;
+        failed = 0;
+    }
+    if (failed == 0)
+        failed = print_result(line, plan, &result, line->values, report.losses,
+                              hq_clock_monotonic_us() - began, err);
+    json_decref(report.losses);
+    if (failed == 0 && partial.code != HQ_E_OK) {
+        *err = partial;
+        failed = -1;
+    }
+    return failed;
+}
+
+static int
+plan_and_restore(const struct hq_command_line *line, const struct session *session,
+                 struct hq_restore_options *options, struct hq_error *err)
+{
+    const struct pg_values *v = line->values;
+    HQ_AUTO(hq_plan_clear)
+    struct hq_plan plan = {0};
+    char cluster[HQ_CLUSTER_NAME_MAX + 1];
+    struct hq_target target;
+
+    if (target_of(&v->target, &target, err) != 0 ||
+        session_cluster(session, v->target.cluster, cluster, err) != 0 ||
+        hq_plan_make(session->repository, cluster, &target, v->target.allow_damaged, &plan, err) !=
+            0 ||
+        check_map(&plan, options->tablespaces, options->tablespace_count, err) != 0 ||
+        plan_print(line, &plan, err) != 0)
+        return -1;
+    return restore(line, session, &plan, options, err);
+}
+
+static void
+free_copies(char *(*copies)[HQ_TEXTS_MAX])
+{
+    for (size_t i = 0; i < HQ_TEXTS_MAX; i++)
+        free((*copies)[i]);
+}
+
+/* wal-get runs later, as another user, in another directory: paths must be whole. */
+static int
+absolute(const char *path, char **out, struct hq_error *err)
+{
+    char here[PATH_MAX];
+
+    if (path[0] == '/') {
+        *out = strdup(path);
+        return *out != NULL ? 0 : hq_fail(err, HQ_E_NOMEM, "path");
+    }
+    if (getcwd(here, sizeof here) == NULL)
+        return hq_fail_sys(err, errno, "find out the current directory");
+    *out = hq_path_join(here, path, err);
+    return *out != NULL ? 0 : -1;
+}
+
+static int
+run_pg(const struct hq_command_line *line, struct hq_error *err)
+{
+    const struct pg_values *v = line->values;
+    const struct common_values *common = line->common;
+    HQ_AUTO(free_copies)
+    char *copies[HQ_TEXTS_MAX] = {0};
+    struct hq_tablespace_map maps[HQ_TEXTS_MAX];
+    HQ_FREE char *directory = NULL;
+    char program[PATH_MAX];
+    struct session session;
+    int failed = -1;
+
+    if (parse_map(&v->tablespace_map, copies, maps, err) != 0 || own_path(program, err) != 0 ||
+        absolute(v->to, &directory, err) != 0)
+        return -1;
+    if (session_open(line, &session, err) == 0) {
+        struct hq_restore_options options = {
+            .directory = directory,
+            .tablespaces = maps,
+            .tablespace_count = v->tablespace_map.count,
+            .owner = v->owner,
+            .target_action = v->target_action,
+            .program = program,
+            .store = &session.store_options,
+            .access_key_file = common->access_key_file,
+            .secret_key_file = common->secret_key_file,
+            .workers = (unsigned)v->workers,
+            .allow_damaged = v->target.allow_damaged,
+            .stop = hq_cli_stop(),
+        };
+
+        failed = plan_and_restore(line, &session, &options, err);
+    }
+    session_close(&session);
+    return failed;
+}
+
+const struct hq_command command_pg = {
+    .name = "pg",
+    .summary = "restore a PostgreSQL data directory, ready to recover to a point",
+    .help = "Restores a backup to a new or empty directory and writes recovery settings, so that "
+            "PostgreSQL, started there as it is, fetches its WAL and stops at the target. Nothing "
+            "is ever overwritten; a restore that was interrupted leaves a directory that does not "
+            "start.\n\n  hq-restore pg --repository s3://backups/tr --key restore.key \\\n"
+            "      --cluster main --target-time '2026-11-21 03:04:05+03' --to /srv/pg/data",
+    .options = pg_options,
+    .values_size = sizeof(struct pg_values),
+    .defaults = &pg_defaults,
+    .run = run_pg,
+};

@@ -1,0 +1,110 @@
+#include <inttypes.h>
+#include <jansson.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli/output.h"
+#include "command.h"
+
+static const struct hq_option plan_options[] = {TARGET_OPTIONS, {0}};
+
+static const struct target_values plan_defaults = {.time_us = TARGET_TIME_UNSET};
+
+static json_t *
+plan_json(const struct hq_plan *p)
+{
+    char target[256], finished[HQ_TIME_TEXT_MAX], last[HQ_TIME_TEXT_MAX], from[24], to[24];
+
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:s?, s:I, s:I, s:I}",
+        "cluster", p->cluster, "backup", p->root.backup, "backup_finished",
+        hq_time_format(p->root.finished_us, finished), "target",
+        target_describe(&p->target, target), "files", (json_int_t)p->root.files, "bytes",
+        (json_int_t)p->root.bytes, "packs", (json_int_t)p->packs, "pack_bytes",
+        (json_int_t)p->pack_bytes, "wal_from", hq_lsn_format(p->root.start_lsn, from), "wal_to",
+        hq_lsn_format(p->coverage.end_lsn, to), "wal_objects", (json_int_t)p->coverage.count,
+        "wal_bytes", (json_int_t)p->coverage.stored_bytes, "last_commit",
+        p->last_commit_us != 0 ? hq_time_format(p->last_commit_us, last) : NULL, "timeline",
+        (json_int_t)p->path.steps[p->path.count - 1].timeline, "missing_chunks",
+        (json_int_t)p->missing_chunks, "version_number", (json_int_t)p->root.version_number);
+}
+
+static void
+plan_text(FILE *out, const struct hq_plan *p)
+{
+    char target[256], time_text[HQ_TIME_TEXT_MAX], bytes[HQ_BYTES_TEXT_MAX], from[24], to[24];
+
+    fprintf(out, "Cluster    %s, PostgreSQL %u, timeline %u\n", p->cluster,
+            p->root.version_number / 10000, p->path.steps[p->path.count - 1].timeline);
+    fprintf(out, "Target     %s%s\n", target_describe(&p->target, target),
+            p->target.exclusive ? ", exclusive" : "");
+    fprintf(out, "Backup     %s, finished %s\n", p->root.backup,
+            hq_time_format(p->root.finished_us, time_text));
+    fprintf(out, "To write   %" PRIu64 " files, %s\n", p->root.files,
+            hq_bytes_format(p->root.bytes, bytes));
+    fprintf(out, "To fetch   at most %s in %" PRIu64 " packs, ",
+            hq_bytes_format(p->pack_bytes, bytes), p->packs);
+    fprintf(out, "%s in %zu WAL objects\n", hq_bytes_format(p->coverage.stored_bytes, bytes),
+            p->coverage.count);
+    fprintf(out, "WAL        %s to %s, last commit %s\n", hq_lsn_format(p->root.start_lsn, from),
+            hq_lsn_format(p->coverage.end_lsn, to),
+            p->last_commit_us != 0 ? hq_time_format(p->last_commit_us, time_text) : "none seen");
+    for (size_t i = 0; i < p->root.tablespace_count; i++)
+        fprintf(out, "Tablespace %u %s\n", p->root.tablespaces[i].oid, p->root.tablespaces[i].path);
+    if (p->missing_chunks > 0)
+        fprintf(out, "MISSING    %" PRIu64 " chunks; %s needs one\n", p->missing_chunks,
+                p->first_missing);
+}
+
+int
+plan_print(const struct hq_command_line *line, const struct hq_plan *plan, struct hq_error *err)
+{
+    bool is_plan = line->command->run == command_plan.run;
+    json_t *out;
+    int failed;
+
+    if (!line->json || !is_plan) {
+        if (!line->quiet)
+            plan_text(is_plan ? stdout : stderr, plan);
+        return 0;
+    }
+    out = plan_json(plan);
+    failed = hq_cli_print_json(out, err);
+    json_decref(out);
+    return failed;
+}
+
+static int
+run_plan(const struct hq_command_line *line, struct hq_error *err)
+{
+    const struct target_values *v = line->values;
+    HQ_AUTO(hq_plan_clear)
+    struct hq_plan plan = {0};
+    char cluster[HQ_CLUSTER_NAME_MAX + 1];
+    struct hq_target target;
+    struct session session;
+    int failed = -1;
+
+    if (target_of(v, &target, err) != 0)
+        return -1;
+    if (session_open(line, &session, err) == 0 &&
+        session_cluster(&session, v->cluster, cluster, err) == 0 &&
+        hq_plan_make(session.repository, cluster, &target, v->allow_damaged, &plan, err) == 0)
+        failed = plan_print(line, &plan, err);
+    session_close(&session);
+    return failed;
+}
+
+const struct hq_command command_plan = {
+    .name = "plan",
+    .summary = "say what a restore would do, and whether everything it needs is there",
+    .help = "Chooses backup and WAL for a target, checks that every object exists, and touches "
+            "nothing.\n\n  hq-restore plan --repository s3://backups/tr --key restore.key \\\n"
+            "      --cluster main --target-time '2026-11-21 03:04:05+03'",
+    .options = plan_options,
+    .values_size = sizeof(struct target_values),
+    .defaults = &plan_defaults,
+    .run = run_plan,
+};
