@@ -213,7 +213,8 @@ unfit_secrets_are_refused(void **state)
     check_secret_refused("", 0, 0600, HQ_E_CONFIG, "empty");
     check_secret_refused("\n", 1, 0600, HQ_E_CONFIG, "empty");
     check_secret_refused("a\0b", 3, 0600, HQ_E_CONFIG, "zero byte");
-    check_secret_refused(long_secret, HQ_CONFIG_SECRET_MAX + 1, 0600, HQ_E_CONFIG, "longer than 4096");
+    check_secret_refused(long_secret, HQ_CONFIG_SECRET_MAX + 1, 0600, HQ_E_CONFIG,
+                         "longer than 4096");
     check_secret_refused(long_secret, sizeof long_secret, 0600, HQ_E_CONFIG, "longer than 4096");
     check_secret_refused(SECRET, strlen(SECRET), 0604, HQ_E_REFUSED, "mode 0604");
     check_secret_refused(SECRET, strlen(SECRET), 0602, HQ_E_REFUSED, "mode 0602");
@@ -223,7 +224,8 @@ unfit_secrets_are_refused(void **state)
 static void
 unfit_places_are_refused(void **state)
 {
-    char fifo[] = "/tmp/hq_secret_fifo_XXXXXX";
+    char directory[] = "/tmp/hq_secret_fifo_XXXXXX";
+    char fifo[64];
     struct hq_buf secret = {0};
     struct hq_error err = {0};
 
@@ -232,11 +234,13 @@ unfit_places_are_refused(void **state)
     assert_int_equal(err.code, HQ_E_MISSING);
     assert_int_equal(hq_config_read_secret("/tmp", &secret, &err), -1);
     assert_int_equal(err.code, HQ_E_CONFIG);
-    assert_non_null(mktemp(fifo));
+    assert_non_null(mkdtemp(directory));
+    (void)snprintf(fifo, sizeof fifo, "%s/fifo", directory);
     assert_int_equal(mkfifo(fifo, 0600), 0);
     assert_int_equal(hq_config_read_secret(fifo, &secret, &err), -1);
     assert_int_equal(err.code, HQ_E_CONFIG);
     assert_int_equal(unlink(fifo), 0);
+    assert_int_equal(rmdir(directory), 0);
 }
 
 static void
