@@ -156,7 +156,7 @@ log_notice(void *context, const PGresult *result)
     (void)context;
     if (message != NULL)
         hq_log(warning ? HQ_LOG_WARNING : HQ_LOG_DEBUG, "PostgreSQL says",
-               HQ_F_TEXT("message", message));
+               HQ_F_TEXT("text", message));
 }
 
 static int

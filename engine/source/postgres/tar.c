@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -225,9 +226,9 @@ read_entry(struct reader *r, struct archive_entry *from)
 }
 
 /*
- * BINARY: names are bytes, whatever the locale. Concatenated archives: the two blocks of zeros that
- * end an archive (PostgreSQL 14 leaves them out) do not hide what follows, so that the bytes are
- * read, and must be a tar archive, to their very end.
+ * Concatenated archives: the two blocks of zeros that end an archive (PostgreSQL 14 leaves them
+ * out) do not hide what follows, so that the bytes are read, and must be a tar archive, to their
+ * very end.
  */
 static int
 open_archive(struct reader *r)
@@ -260,26 +261,45 @@ read_entries(struct reader *r)
     }
 }
 
+static int
+read_archive(struct reader *r)
+{
+    int rc;
+
+    r->archive = archive_read_new();
+    if (r->archive == NULL)
+        return hq_fail(r->err, HQ_E_NOMEM, "tar archive");
+    rc = read_entries(r);
+    archive_read_free(r->archive);
+    return rc;
+}
+
+/*
+ * libarchive passes the names in ustar headers as they are, but converts those in pax headers,
+ * which are UTF-8, to the locale's charset. The locale of this thread makes that nothing, whatever
+ * the program's is.
+ */
 int
 hq_tar_read(const struct hq_tar_input *input, const struct hq_tar_options *options,
             struct hq_backup_writer *writer, struct hq_error *err)
 {
     struct reader *r = calloc(1, sizeof *r);
-    int rc = -1;
+    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    locale_t before = uselocale(utf8);
+    int rc;
 
-    if (r == NULL)
-        return hq_fail(err, HQ_E_NOMEM, "tar archive");
-    r->input = input;
-    r->options = options;
-    r->writer = writer;
-    r->err = err;
-    r->archive = archive_read_new();
-    if (r->archive == NULL) {
-        hq_fail(err, HQ_E_NOMEM, "tar archive");
+    if (r == NULL) {
+        rc = hq_fail(err, HQ_E_NOMEM, "tar archive");
     } else {
-        rc = read_entries(r);
-        archive_read_free(r->archive);
+        r->input = input;
+        r->options = options;
+        r->writer = writer;
+        r->err = err;
+        rc = read_archive(r);
     }
+    uselocale(before);
+    if (utf8 != (locale_t)0)
+        freelocale(utf8);
     free(r);
     return rc;
 }

@@ -1,0 +1,33 @@
+/*
+ * A backup writer that remembers what it is told instead of storing it, and holds its caller to the
+ * contract of pipeline/backup_writer.h. For tests of sources.
+ */
+#ifndef HQ_TEST_BACKUP_WRITER_DOUBLE_H
+#define HQ_TEST_BACKUP_WRITER_DOUBLE_H
+
+#include "pipeline/backup_writer.h"
+
+struct double_entry {
+    char *path, *target;
+    enum hq_entry_type type;
+    uint32_t mode, uid, gid;
+    int64_t mtime_us;
+    uint64_t size; /* as announced */
+    struct hq_buf content;
+    struct hq_buf damaged; /* u32 each */
+};
+
+struct hq_backup_writer {
+    struct double_entry *entries;
+    size_t count;
+    bool open;
+    uint32_t block_size;
+    size_t fail_at; /* fail the n-th call from now on; 0: never */
+};
+
+/* The entry of that path, or NULL. */
+const struct double_entry *backup_writer_double_find(const struct hq_backup_writer *w,
+                                                     const char *path);
+void backup_writer_double_clear(struct hq_backup_writer *w);
+
+#endif
