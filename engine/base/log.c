@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 /*
  * One line, at most what a pipe takes in one piece (PIPE_BUF, 4096), so that lines of threads and
@@ -52,65 +53,36 @@ put(struct line *l, const char *bytes, size_t len)
     return true;
 }
 
-/* Bytes of the UTF-8 character at @p s (RFC 3629, shortest form, no surrogates); 0: none. */
-static size_t
-utf8_length(const unsigned char *s)
-{
-    unsigned low = 0x80, high = 0xBF;
-    size_t len;
-
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] < 0xC2 || s[0] > 0xF4)
-        return 0;
-    len = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    if (s[0] == 0xE0)
-        low = 0xA0;
-    else if (s[0] == 0xED)
-        high = 0x9F;
-    else if (s[0] == 0xF0)
-        low = 0x90;
-    else if (s[0] == 0xF4)
-        high = 0x8F;
-    if (s[1] < low || s[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    return len;
-}
-
 /* One character as both formats escape it; control characters would steer a terminal. */
 static bool
-put_char(struct line *l, const unsigned char *s, size_t len)
+put_char(struct line *l, const char *s, size_t len)
 {
     char escape[8];
 
-    if (len == 1 && (*s == '"' || *s == '\\'))
-        return put(l, (char[]){'\\', (char)*s}, 2);
-    if (len == 1 && *s == '\n')
+    if (*s == '"' || *s == '\\')
+        return put(l, (char[]){'\\', *s}, 2);
+    if (*s == '\n')
         return put(l, "\\n", 2);
-    if ((len == 1 && (*s < ' ' || *s == 0x7F)) || (len == 2 && s[0] == 0xC2 && s[1] < 0xA0)) {
-        (void)snprintf(escape, sizeof escape, "\\u%04x", s[len - 1]);
+    if (hq_utf8_is_control(s, len)) {
+        (void)snprintf(escape, sizeof escape, "\\u%04x", (unsigned char)s[len - 1]);
         return put(l, escape, 6);
     }
-    return put(l, (const char *)s, len);
+    return put(l, s, len);
 }
 
 /* The closing quote goes into the tail that put() keeps free. */
 static void
 put_quoted(struct line *l, const char *text)
 {
-    const unsigned char *s = (const unsigned char *)text;
-
     if (!put(l, "\"", 1))
         return;
-    while (*s != '\0') {
-        size_t len = utf8_length(s);
+    while (*text != '\0') {
+        size_t len = hq_utf8_length(text);
 
-        if (!(len > 0 ? put_char(l, s, len) : put(l, "\xEF\xBF\xBD", 3)))
+        if (!(len > 0 ? put_char(l, text, len)
+                      : put(l, HQ_UTF8_REPLACEMENT, strlen(HQ_UTF8_REPLACEMENT))))
             break;
-        s += len > 0 ? len : 1;
+        text += len > 0 ? len : 1;
     }
     l->data[l->len++] = '"';
 }
