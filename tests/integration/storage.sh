@@ -9,6 +9,7 @@ bin=$(cd "$1" && pwd)
 lab=$(cd "$(dirname "$0")/../lab" && pwd)
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/hq-storage.XXXXXX")
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
+unset "${!S3_@}" "${!HQ_S3_@}" "${!AWS_@}" # whoever calls may have keys of another store
 count=0
 failures=0
 own_pids=()
@@ -89,9 +90,9 @@ swift_keys=$(. "$scratch/swift/env"; echo "$S3_ACCESS_KEY")
 export HQ_S3_ACCESS_KEY=$S3_ACCESS_KEY HQ_S3_SECRET_KEY=$S3_SECRET_KEY
 
 read -r SLOWDOWN_PORT SWALLOW_PORT CUT_PORT LIE_PORT SKEW_PORT ELSEWHERE_PORT LOST_PORT \
-    EARLY_PORT V1_PORT stall_port stall_once_port nobody_port < <("$lab/free-ports.py" 12)
+    EARLY_PORT V1_PORT SIX_PORT stall_port stall_once_port nobody_port < <("$lab/free-ports.py" 13)
 export SLOWDOWN_PORT SWALLOW_PORT CUT_PORT LIE_PORT SKEW_PORT ELSEWHERE_PORT LOST_PORT EARLY_PORT
-export V1_PORT
+export V1_PORT SIX_PORT
 BACKEND_PORT=$S3_PORT RATE=20 SLOW_RATE=4 haproxy -db -f "$lab/haproxy-fault.cfg" > "$scratch/haproxy.log" 2>&1 &
 own_pids+=($!)
 # Enough for the headers of an answer and the beginning of its body.
@@ -160,6 +161,10 @@ if getent ahosts "$S3_BUCKET.localhost" > /dev/null; then
     expect "virtual-host style" '^OK' put a 100
     expect "virtual-host style, read" '^OK' check a 100
 fi
+
+url="s3://$S3_BUCKET/six?endpoint=http://[::1]:$SIX_PORT"
+expect "an IPv6 endpoint" '^OK' put a 100
+expect "an IPv6 endpoint, read" '^OK' check a 100
 
 # --- faults of the network -----------------------------------------------------------------------
 
