@@ -88,6 +88,7 @@ take_success(struct transfer *t, const char *data, size_t len)
         (headers->has_length && headers->length > request->max)) {
         hq_fail(t->err, HQ_E_CORRUPT, "the store's answer is longer than %zu bytes", request->max);
         t->failed = true;
+        t->response->final = true;
         return 0;
     }
     /* One allocation, and only for what is really announced and within bounds. */
