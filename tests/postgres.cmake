@@ -25,3 +25,9 @@ target_link_libraries(basebackup_test PRIVATE hq_flags hq_postgres)
 add_test(NAME basebackup
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/integration/basebackup.sh $<TARGET_FILE:basebackup_test>)
 set_tests_properties(basebackup PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+find_package(Python3 COMPONENTS Interpreter)
+if(Python3_FOUND)
+    add_test(NAME basebackup_odd
+             COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/integration/odd_server.py
+                     $<TARGET_FILE:basebackup_test>)
+endif()
