@@ -3,6 +3,7 @@ hq_unit(buffer DEPENDS hq_base)
 hq_unit(queue DEPENDS hq_base)
 hq_unit(clock DEPENDS hq_base)
 hq_unit(io DEPENDS hq_base)
+hq_unit(utf8 DEPENDS hq_base)
 hq_unit(log DEPENDS hq_base)
 hq_unit(crashpoint DEPENDS hq_base)
 

@@ -22,9 +22,20 @@ start_line(struct pen *pen)
     pen->column = pen->indent;
 }
 
+/* How much of a word that is wider than a line goes on this one: up to a mark URLs have. */
+static size_t
+part_of(const char *word, size_t room)
+{
+    for (size_t i = room; i > 0; i--)
+        if (strchr("/?&", word[i - 1]) != NULL)
+            return i;
+    return room;
+}
+
 static void
 put_word(struct pen *pen, const char *word, size_t len)
 {
+    const size_t room = (size_t)(HQ_CLI_COLUMNS - pen->indent);
     const int width = (int)len;
 
     if (pen->column > pen->indent && pen->column + 1 + width > HQ_CLI_COLUMNS)
@@ -33,21 +44,29 @@ put_word(struct pen *pen, const char *word, size_t len)
         (void)fputc(' ', pen->out);
         pen->column++;
     }
+    while (len > room) {
+        const size_t part = part_of(word, room);
+
+        (void)fwrite(word, 1, part, pen->out);
+        start_line(pen);
+        word += part;
+        len -= part;
+    }
     (void)fwrite(word, 1, len, pen->out);
-    pen->column += width;
+    pen->column += (int)len;
 }
 
+/* The words of @p text up to its end or a line's. */
 static void
-put_words(struct pen *pen, const char *text, const char *end)
+put_words(struct pen *pen, const char *text)
 {
-    while (text < end) {
-        size_t len = strcspn(text, " \n");
+    while (*text != '\0' && *text != '\n') {
+        const size_t len = strcspn(text, " \n");
 
-        if (len > (size_t)(end - text))
-            len = (size_t)(end - text);
         if (len > 0)
             put_word(pen, text, len);
-        text += len + 1;
+        text += len;
+        text += strspn(text, " ");
     }
 }
 
@@ -66,7 +85,7 @@ put_help(FILE *out, const char *text)
             pen.column = 0;
             (void)fprintf(out, "%.*s\n", (int)(end - text), text);
         } else {
-            put_words(&pen, text, end);
+            put_words(&pen, text);
         }
         text = *end != '\0' ? end + 1 : end;
     }
@@ -74,26 +93,37 @@ put_help(FILE *out, const char *text)
         (void)fputc('\n', out);
 }
 
+/* Whether a help text already says which choices there are. */
+static bool
+names_all(const char *text, const char *const *choices)
+{
+    for (; *choices != NULL; choices++)
+        if (strstr(text, *choices) == NULL)
+            return false;
+    return true;
+}
+
 /* A left part and a text beside it, or below it where the left part is long. */
 static void
 put_entry(FILE *out, const char *left, int column, const char *text, const char *const *choices)
 {
     struct pen pen = {.out = out, .indent = column, .column = column};
-    const int width = (int)strlen(left);
 
-    if (width + 2 <= column) {
+    if ((int)strlen(left) + 2 <= column) {
         (void)fprintf(out, "%-*s", column, left);
     } else {
         (void)fputs(left, out);
         start_line(&pen);
     }
-    put_words(&pen, text, text + strlen(text));
-    for (size_t i = 0; choices != NULL && choices[i] != NULL; i++) {
-        char word[64];
+    put_words(&pen, text);
+    if (choices != NULL && !names_all(text, choices)) {
+        put_word(&pen, "One of", strlen("One of"));
+        for (; *choices != NULL; choices++) {
+            char word[64];
 
-        (void)snprintf(word, sizeof word, "%s%s%s", i == 0 ? "(" : "", choices[i],
-                       choices[i + 1] != NULL ? "," : ")");
-        put_word(&pen, word, strlen(word));
+            (void)snprintf(word, sizeof word, "%s%s", *choices, choices[1] != NULL ? "," : ".");
+            put_word(&pen, word, strlen(word));
+        }
     }
     (void)fputc('\n', out);
 }
@@ -153,20 +183,33 @@ put_usage(FILE *out, const struct hq_program *program, const struct hq_command *
     struct pen pen = {.out = out, .indent = 7, .column = 7};
 
     (void)fputs("Usage: ", out);
-    put_words(&pen, program->name, program->name + strlen(program->name));
+    put_words(&pen, program->name);
     if (command == NULL) {
-        const char *rest = "[OPTION]... COMMAND [OPTION]... [ARGUMENT]...";
-
-        put_words(&pen, rest, rest + strlen(rest));
+        put_words(&pen, "[OPTION]... COMMAND [OPTION]... [ARGUMENT]...");
     } else {
         if (command->name != NULL)
-            put_words(&pen, command->name, command->name + strlen(command->name));
+            put_words(&pen, command->name);
         put_required(&pen, program->options);
         put_required(&pen, command->options);
         put_word(&pen, "[OPTION]...", strlen("[OPTION]..."));
         if (command->positional != NULL)
-            put_words(&pen, command->positional, command->positional + strlen(command->positional));
+            put_words(&pen, command->positional);
     }
+    (void)fputc('\n', out);
+}
+
+static void
+put_purpose(FILE *out, const struct hq_program *program, const struct hq_command *command)
+{
+    const char *summary = command != NULL ? command->summary : program->summary;
+    struct pen pen = {.out = out};
+
+    (void)fputc('\n', out);
+    put_words(&pen, program->name);
+    if (command != NULL)
+        put_words(&pen, command->name);
+    put_word(&pen, "-", 1);
+    put_words(&pen, summary);
     (void)fputc('\n', out);
 }
 
@@ -179,7 +222,7 @@ hq_cli_print_help(FILE *out, const struct hq_program *program, const struct hq_c
     if (command == NULL && only)
         command = &program->commands[0];
     put_usage(out, program, command);
-    (void)fprintf(out, "\n%s.\n", command != NULL && !only ? command->summary : program->summary);
+    put_purpose(out, program, only ? NULL : command);
     if (help == NULL && only)
         help = program->help;
     if (help != NULL) {
@@ -190,6 +233,7 @@ hq_cli_print_help(FILE *out, const struct hq_program *program, const struct hq_c
         put_commands(out, program);
     else
         put_options(out, "Options", command->options);
-    put_options(out, command == NULL || only ? "Options" : "Common options", program->options);
+    put_options(out, command == NULL || command->options == NULL ? "Options" : "Common options",
+                program->options);
     put_options(out, "General options", hq_builtin_options);
 }

@@ -97,7 +97,7 @@ slot_of(struct parser *p, int value)
     if (value >= LONG_BASE)
         return &p->slots[value - LONG_BASE];
     for (size_t i = 0; i < p->count; i++)
-        if (p->slots[i].option->short_name == value)
+        if (value != 0 && p->slots[i].option->short_name == value)
             return &p->slots[i];
     return NULL;
 }
