@@ -1,5 +1,6 @@
 #include "postgres/walscan.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +37,7 @@ enum state {
  *   lsn is where the next byte belongs; page_used bytes of its page's header are in `page`, and
  *   the page is taken apart only when all are there.
  *   head holds the first head_len bytes of the record that begins at `begin`; it fills no further
- *   once `wanted` is false, and a record of which only the end is seen is not wanted.
+ *   once `wanted` is false. A record of which only the end is seen has `begin` 0, not wanted.
  */
 struct hq_walscan {
     uint32_t segment_size;
@@ -57,6 +58,7 @@ hq_walscan_new(uint32_t segment_size, struct hq_error *err)
 {
     struct hq_walscan *s = calloc(1, sizeof *s);
 
+    assert(segment_size >= BLOCK_MAX && (segment_size & (segment_size - 1)) == 0);
     if (s == NULL) {
         (void)hq_fail(err, HQ_E_NOMEM, "WAL scanner");
         return NULL;
@@ -115,7 +117,7 @@ static bool
 page_header_valid(struct hq_walscan *s, size_t len)
 {
     uint64_t address = s->lsn - s->lsn % s->block_size;
-    unsigned flags = hq_view_u16(&(struct hq_view){.data = s->page + 2, .len = 2});
+    unsigned flags = hq_get_u16(s->page + 2);
 
     s->magic = hq_get_u16(s->page);
     return magic_known(s->magic) && (flags & ~(unsigned)PAGE_FLAGS) == 0 &&
@@ -143,6 +145,7 @@ take_page_header(struct hq_walscan *s, size_t len)
     s->state = BETWEEN;
     if (continues) {
         s->state = IN_RECORD;
+        s->begin = 0;
         s->wanted = false;
         s->left = rest;
     }
@@ -192,9 +195,7 @@ end_record(struct hq_walscan *s, hq_walscan_fn *each, void *context)
     s->state = BETWEEN;
     if (s->wanted && hq_xact_record_time(s->head, s->head_len, s->total, s->magic, &time_us))
         each(context, s->begin, time_us);
-    /* `begin` is not this record's where only its end was seen. */
     s->previous = s->begin;
-    s->begin = 0;
     s->wanted = false;
 }
 
@@ -274,8 +275,6 @@ static void
 start_afresh(struct hq_walscan *s, uint64_t lsn)
 {
     s->lsn = lsn;
-    s->begin = 0;
-    s->wanted = false;
     /* Within a page there is no header to begin at: its rest is passed over. */
     s->page_used = lsn % s->block_size == 0 ? 0 : PAGE_LONG_BYTES;
     lose(s);

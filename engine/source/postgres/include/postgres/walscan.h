@@ -17,6 +17,7 @@
 #include "base/error.h"
 
 struct hq_walscan;
+/** @pre @p segment_size is a power of two from 1 MiB to 1 GiB. */
 struct hq_walscan *hq_walscan_new(uint32_t segment_size, struct hq_error *err) HQ_MUST_CHECK;
 void hq_walscan_free(struct hq_walscan *s);
 /** Called for each commit or abort record once it is known whole, with the LSN it begins at. */

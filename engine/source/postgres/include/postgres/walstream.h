@@ -11,7 +11,7 @@
 enum hq_wal_event {
     HQ_WAL_DATA,      /**< data, len, lsn, sent_us are set; data is borrowed until the next call */
     HQ_WAL_KEEPALIVE, /**< lsn (server's end of WAL), sent_us; reply_wanted */
-    HQ_WAL_TIMEOUT,   /**< nothing came in time */
+    HQ_WAL_TIMEOUT,   /**< nothing came in time, or the wake-up descriptor is readable */
     HQ_WAL_END,       /**< the timeline ended: next_timeline, lsn where it begins (0: shutdown) */
 };
 
@@ -29,6 +29,9 @@ struct hq_wal_stream;
 /** @p lsn must be the start of a segment. Borrows @p pg, which does nothing else meanwhile. */
 int hq_wal_stream_start(struct hq_pg *pg, const char *slot, uint32_t timeline, uint64_t lsn,
                         struct hq_wal_stream **out, struct hq_error *err) HQ_MUST_CHECK;
+/** Let hq_wal_stream_next() end its wait when @p fd (borrowed) is readable; -1: none. */
+void hq_wal_stream_wake_on(struct hq_wal_stream *s, int fd);
+/** MISSING, with a hint: the server has removed WAL that was asked for. */
 int hq_wal_stream_next(struct hq_wal_stream *s, int timeout_ms, struct hq_wal_message *out,
                        struct hq_error *err) HQ_MUST_CHECK;
 /** Report positions: @p write received and spooled, @p flush durable as configured. */
