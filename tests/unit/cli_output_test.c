@@ -22,6 +22,15 @@
 #include "cli/options.h"
 #include "cli/output.h"
 
+/* Where LeakSanitizer needs ptrace, the process stays dumpable. */
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_LEAK_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_LEAK_SANITIZER 1
+#endif
+#endif
+
 /* What a child wrote, and how it ended. */
 static char out_text[8192];
 static char err_text[8192];
@@ -168,7 +177,7 @@ report_setup(void)
         return 20;
     if (umask(0) != 077)
         return 21;
-#ifndef __SANITIZE_ADDRESS__
+#ifndef UNDER_LEAK_SANITIZER
     if (prctl(PR_GET_DUMPABLE) != 0)
         return 22;
 #endif
