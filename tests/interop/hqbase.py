@@ -1,4 +1,4 @@
-"""Conventions of docs/format.md: errors (§16), hashes and sealing (§1), codecs (§1), JSON, times."""
+"""Conventions of docs/format.md: errors (§16), hashes, sealing, codecs (§1), JSON, times."""
 
 import hashlib
 import json

@@ -19,7 +19,9 @@ from hqpack import (
     DATA, MANIFEST, PACK_HEADER, PAGE_MAP, PAGES, Frame, IndexedPack, PackHeader, check_same_pack,
     open_frame, read_index, read_pack_header,
 )
-from hqwal import HISTORY, SEGMENT, WalHeader, WalName, chain_of, parse_name, read_content, read_header
+from hqwal import (
+    HISTORY, SEGMENT, WalHeader, WalName, chain_of, parse_name, read_content, read_header,
+)
 
 
 class Store(Protocol):

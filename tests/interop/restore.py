@@ -7,7 +7,7 @@
 
 A tablespace becomes a plain directory, TARGETDIR/pg_tblspc/<oid>: nothing is written outside of
 TARGETDIR. WAL goes to TARGETDIR/<system identifier>/. The passphrase of a protected key file is in
-the environment, HQ_PASSPHRASE. Trouble ends with status 1 and the error's name (docs/format.md §16).
+the environment, HQ_PASSPHRASE. Trouble ends with status 1 and its name (docs/format.md §16).
 """
 
 import argparse

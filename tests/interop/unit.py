@@ -383,7 +383,8 @@ class Wal(Case):
 
     def test_headers(self) -> None:
         start, size = 2 * MIB, MIB
-        for kind, place, length in ((1, (start, start + 9, size), 9), (2, (start, start + 1, size), 1),
+        for kind, place, length in ((1, (start, start + 9, size), 9),
+                                    (2, (start, start + 1, size), 1),
                                     (1, (start, start + size, 3 * MIB), size),
                                     (1, (start, start + size, 2**19), size),
                                     (1, (start, start + size, size), size - 1),
