@@ -118,14 +118,30 @@ hq_s3_retry_again(const struct hq_s3 *s3, struct hq_s3_retry *retry,
     return true;
 }
 
+/*
+ * Restores and prunes decide by what is missing, so absence is asked for twice: Swift answers 404
+ * for an object that is being replaced at that moment (2 of 1000 reads against eight writers).
+ */
+static bool
+ask_again(const struct hq_s3_request *request, const struct hq_error *err, bool *asked)
+{
+    bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+
+    if (*asked || !reads || err->code != HQ_E_MISSING)
+        return false;
+    *asked = true;
+    return true;
+}
+
 int
 hq_s3_perform(struct hq_s3 *s3, const struct hq_s3_request *request,
               struct hq_s3_response *response, struct hq_error *err)
 {
     struct hq_s3_retry retry = {0};
+    bool asked = false;
 
     while (hq_s3_try(s3, request, response, err) != 0)
-        if (!hq_s3_retry_again(s3, &retry, response, err))
+        if (!ask_again(request, err, &asked) && !hq_s3_retry_again(s3, &retry, response, err))
             return hq_error_prefix(err, "%s %s", request->method,
                                    request->name == NULL ? s3->place.bucket : request->name);
     return 0;
