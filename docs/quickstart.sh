@@ -153,6 +153,7 @@ writes=0
 if [ -z "${HQ_DATABASE:-}" ]; then
     until backed_up; do # the database goes on being written to
         kill -0 "$daemon" 2>/dev/null || die "hq-backupd ended"
+        ! grep -q 'backup failed' "$scratch/hq-backupd.log" || die "the backup failed"
         sql -c "INSERT INTO results (patient, value) SELECT n, '{\"live\": true}' FROM generate_series(1, 200) n"
         writes=$((writes + 200))
         [ "$writes" -lt 200000 ] || die "no backup after $writes rows"

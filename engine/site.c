@@ -56,7 +56,8 @@ hq_site_open(const char *config_path, struct hq_site *site, struct hq_error *err
     struct hq_store_options options;
 
     *site = (struct hq_site){0};
-    if (hq_config_load(config_path, &site->config, err) != 0 || open_keys(site, err) != 0 ||
+    if (hq_crypto_init(err) != 0 || hq_config_load(config_path, &site->config, err) != 0 ||
+        open_keys(site, err) != 0 ||
         hq_site_store_options(site->config, &site->access_key, &site->secret_key, &options, err) !=
             0 ||
         hq_store_open(&options, &site->store, err) != 0)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -119,12 +120,16 @@ write_signal(const struct layout *layout, struct hq_error *err)
 {
     HQ_FREE char *signal_path = hq_path_join(layout->directory, "recovery.signal", err);
     HQ_FREE char *standby = hq_path_join(layout->directory, "standby.signal", err);
+    HQ_FREE char *map = hq_path_join(layout->directory, "tablespace_map", err);
 
-    if (signal_path == NULL || standby == NULL)
+    if (signal_path == NULL || standby == NULL || map == NULL)
         return -1;
     /* A backup taken from a standby carries this; with it the server would follow, not recover. */
     if (unlink(standby) != 0 && errno != ENOENT)
         return hq_fail_sys(err, errno, "remove %s", standby);
+    /* The server would point the links, which are right, back to where they were. */
+    if (unlink(map) != 0 && errno != ENOENT)
+        return hq_fail_sys(err, errno, "remove %s", map);
     if (hq_io_replace(signal_path, "", 0, 0600, err) != 0)
         return -1;
     return layout_own(layout, signal_path, err);

@@ -86,25 +86,34 @@ send_data_chunk(struct hq_backup_writer *w, size_t *consumed, struct hq_error *e
  * One group of pages: blocks that lie in the same 64 of the file, so that an untouched group gives
  * the same chunk in every backup. Zero pages become runs without bytes.
  */
+static bool
+is_zero(const struct hq_backup_writer *w, const uint8_t *page)
+{
+    return page[0] == 0 && memcmp(page, page + 1, w->block_size - 1) == 0;
+}
+
 static int
 map_pages(struct hq_backup_writer *w, const uint8_t *pages, uint32_t count, uint8_t *packed,
           uint32_t *kept, struct hq_error *err)
 {
     struct hq_page_map *map = &w->open->map;
-    uint32_t chunk = map->chunk_count;
+    uint32_t chunk = map->chunk_count, slot = 0;
 
     *kept = 0;
+    for (uint32_t i = 0; i < count; i++)
+        *kept += !is_zero(w, pages + (size_t)i * w->block_size);
+    if (*kept > 0 && hq_page_map_add_chunk(map, &(struct hq_id){{0}}, *kept, err) != 0)
+        return -1;
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *page = pages + (size_t)i * w->block_size;
-        bool zero = page[0] == 0 && memcmp(page, page + 1, w->block_size - 1) == 0;
+        bool zero = is_zero(w, page);
 
-        if (hq_page_map_add_run(map, 1, zero ? HQ_PAGE_RUN_ZERO : chunk, zero ? 0 : *kept, err) !=
-            0)
+        if (hq_page_map_add_run(map, 1, zero ? HQ_PAGE_RUN_ZERO : chunk, zero ? 0 : slot, err) != 0)
             return -1;
         if (!zero)
-            memcpy(packed + (size_t)(*kept)++ * w->block_size, page, w->block_size);
+            memcpy(packed + (size_t)slot++ * w->block_size, page, w->block_size);
     }
-    return *kept == 0 ? 0 : hq_page_map_add_chunk(map, &(struct hq_id){{0}}, *kept, err);
+    return 0;
 }
 
 static int
