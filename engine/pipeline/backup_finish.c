@@ -73,7 +73,8 @@ write_manifest(struct hq_backup_writer *w, struct stage *stage, struct hq_root *
     size_t root_cap = 0;
 
     hq_chunker_init(&chunker, w->options.repository->keyring, &manifest_sizes);
-    qsort(w->records, w->record_count, sizeof *w->records, compare_paths);
+    if (w->record_count > 0)
+        qsort(w->records, w->record_count, sizeof *w->records, compare_paths);
     for (size_t i = 0; i < w->record_count; i++) {
         struct record *record = w->records[i];
 
