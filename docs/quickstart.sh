@@ -41,13 +41,9 @@ programs=$scratch/bin
 mkdir -p "$programs"
 cp "$HQ_BUILD/hq-backup" "$HQ_BUILD/hq-backupd" "$HQ_BUILD/hq-restore" "$programs/"
 chmod 755 "$programs" "$programs"/*
-as_user() {
-    if [ "$(id -u)" = 0 ]; then
-        setpriv --reuid=postgres --regid=postgres --init-groups env HOME="$scratch" "$@"
-    else
-        "$@"
-    fi
-}
+become="env HOME=$scratch"
+[ "$(id -u)" != 0 ] || become="setpriv --reuid=postgres --regid=postgres --init-groups $become"
+as_user() { $become "$@"; }
 
 daemon=
 cleanup() {
@@ -145,7 +141,8 @@ as_user "$programs/hq-backup" check --config "$scratch/hq-backup.yaml"
 
 # ---- protect -------------------------------------------------------------------------------------
 say "hq-backupd takes a base backup and streams WAL"
-as_user "$programs/hq-backupd" --config "$scratch/hq-backup.yaml" 2>"$scratch/hq-backupd.log" &
+# Not through the function: $! must be the daemon's own number, not a shell's around it.
+$become "$programs/hq-backupd" --config "$scratch/hq-backup.yaml" 2>"$scratch/hq-backupd.log" &
 daemon=$!
 restore() { as_user "$programs/hq-restore" "$@" --repository "$scratch/repository" --key "$scratch/restore.key" --cluster main; }
 backed_up() { restore points --json | grep -q '"backups": *[1-9]'; }

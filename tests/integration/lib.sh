@@ -16,13 +16,9 @@ cp "$build"/hq-* "$scratch/bin/"
 chmod 755 "$scratch/bin" "$scratch/bin/"*
 user=$(id -un)
 if [ "$(id -u)" = 0 ]; then user=postgres; chown postgres: "$scratch"; fi
-as() {
-    if [ "$(id -u)" = 0 ]; then
-        setpriv --reuid=postgres --regid=postgres --init-groups env HOME="$scratch" "$@"
-    else
-        "$@"
-    fi
-}
+become=(env HOME="$scratch")
+[ "$(id -u)" != 0 ] || become=(setpriv --reuid=postgres --regid=postgres --init-groups "${become[@]}")
+as() { "${become[@]}" "$@"; }
 failures=0
 daemon=
 mounts=
@@ -152,7 +148,8 @@ YAML
 backup() { as "$scratch/bin/hq-backup" "$@" --config "$config"; }
 restore() { as "$scratch/bin/hq-restore" "$@" --repository "$repository" --key "$scratch/restore.key"; }
 daemon_start() {
-    as "$scratch/bin/hq-backupd" --config "$config" 2>>"$scratch/daemon.log" &
+    # Not through `as`: $! must be the daemon's own number, not a shell's around it.
+    "${become[@]}" "$scratch/bin/hq-backupd" --config "$config" 2>>"$scratch/daemon.log" &
     daemon=$!
 }
 daemon_stop() { # with the daemon's exit status
