@@ -57,8 +57,9 @@ put_target(struct hq_buf *b, const struct hq_target *t)
 {
     char time_text[HQ_TIME_TEXT_MAX] = "", lsn[24] = "";
 
+    /* The server reads this before it knows names of zones, and Z is one. */
     if (t->type == HQ_TARGET_TIME)
-        hq_time_format(t->time_us, time_text);
+        memcpy(strchr(hq_time_format(t->time_us, time_text), 'Z'), "+00", sizeof "+00");
     if (t->type == HQ_TARGET_LSN)
         hq_lsn_format(t->lsn, lsn);
     put_setting(b, "recovery_target", t->type == HQ_TARGET_IMMEDIATE ? "immediate" : "");
