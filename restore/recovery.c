@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,23 +52,67 @@ put_word(struct hq_buf *b, const char *word)
     hq_buf_put_u8(b, '\'');
 }
 
-/* Every target setting is written, so that an older recovery's in the same file can't linger. */
 static void
 put_target(struct hq_buf *b, const struct hq_target *t)
 {
-    char time_text[HQ_TIME_TEXT_MAX] = "", lsn[24] = "";
+    char text[HQ_TIME_TEXT_MAX];
 
-    /* The server reads this before it knows names of zones, and Z is one. */
-    if (t->type == HQ_TARGET_TIME)
-        memcpy(strchr(hq_time_format(t->time_us, time_text), 'Z'), "+00", sizeof "+00");
-    if (t->type == HQ_TARGET_LSN)
-        hq_lsn_format(t->lsn, lsn);
-    put_setting(b, "recovery_target", t->type == HQ_TARGET_IMMEDIATE ? "immediate" : "");
-    put_setting(b, "recovery_target_time", time_text);
-    put_setting(b, "recovery_target_lsn", lsn);
-    put_setting(b, "recovery_target_xid", t->type == HQ_TARGET_XID ? t->text : "");
-    put_setting(b, "recovery_target_name", t->type == HQ_TARGET_NAME ? t->text : "");
+    switch (t->type) {
+    case HQ_TARGET_LATEST:
+        return;
+    case HQ_TARGET_IMMEDIATE:
+        put_setting(b, "recovery_target", "immediate");
+        return;
+    case HQ_TARGET_TIME:
+        /* The server reads this before it knows names of zones, and Z is one. */
+        memcpy(strchr(hq_time_format(t->time_us, text), 'Z'), "+00", sizeof "+00");
+        put_setting(b, "recovery_target_time", text);
+        break;
+    case HQ_TARGET_LSN:
+        put_setting(b, "recovery_target_lsn", hq_lsn_format(t->lsn, text));
+        break;
+    case HQ_TARGET_XID:
+        put_setting(b, "recovery_target_xid", t->text);
+        break;
+    case HQ_TARGET_NAME:
+        put_setting(b, "recovery_target_name", t->text);
+        break;
+    }
     put_setting(b, "recovery_target_inclusive", t->exclusive ? "off" : "on");
+}
+
+/* Settings that this file writes, by the beginning of their names. */
+static bool
+is_recovery_setting(const char *line, size_t len)
+{
+    static const char *const names[] = {"recovery_target", "recovery_end_command",
+                                        "restore_command"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (len > strlen(names[i]) && strncasecmp(line, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * What an earlier recovery left must go: the server refuses two targets, even if one is empty.
+ * postgresql.auto.conf is written by the server, a setting a line, so lines are all there is.
+ */
+static void
+copy_other_settings(const struct hq_buf *old, struct hq_buf *conf)
+{
+    const char *line = (const char *)old->data;
+    size_t left = old->len;
+
+    while (left > 0) {
+        const char *newline = memchr(line, '\n', left);
+        size_t len = newline == NULL ? left : (size_t)(newline - line) + 1;
+
+        if (!is_recovery_setting(line, len))
+            hq_buf_put(conf, line, len);
+        line += len;
+        left -= len;
+    }
 }
 
 static void
@@ -100,9 +145,10 @@ write_settings(const struct layout *layout, const char *folder, struct hq_error 
 
     if (path == NULL)
         return -1;
-    if (hq_io_read_file(path, AUTO_CONF_MAX, &conf, err) != 0 && err->code != HQ_E_MISSING)
+    if (hq_io_read_file(path, AUTO_CONF_MAX, &old, err) != 0 && err->code != HQ_E_MISSING)
         return -1;
     hq_error_clear(err);
+    copy_other_settings(&old, &conf);
     snprintf(timeline, sizeof timeline, "%u", steps->steps[steps->count - 1].timeline);
     hq_buf_printf(&conf, "\n# Recovery settings written by hq-restore from backup %s.\n",
                   layout->plan->root.backup);
