@@ -139,7 +139,7 @@ write_settings(const struct layout *layout, const char *folder, struct hq_error 
 {
     HQ_FREE char *path = hq_path_join(layout->directory, "postgresql.auto.conf", err);
     HQ_AUTO(hq_buf_clear)
-    struct hq_buf conf = {0};
+    struct hq_buf old = {0}, conf = {0};
     char timeline[16];
     const struct hq_timeline_path *steps = &layout->plan->path;
 
