@@ -126,6 +126,7 @@ target_prepare(struct layout *layout, struct hq_error *err)
                            root->tablespaces[i].oid, location);
         if (prepare_one(layout, location, err) != 0) {
             hq_error_prefix(err, "tablespace %u", root->tablespaces[i].oid);
+            err->hint[0] = '\0'; /* moving a live tablespace away is the wrong advice */
             return hq_error_hint(err, "give it another place with --tablespace-map %u=/new/path",
                                  root->tablespaces[i].oid);
         }

@@ -67,7 +67,7 @@ try "--latest" 2501 --latest; drop_restored r
 try "--immediate" 0 --immediate
 drop_restored r
 
-tz_time=$(TZ=Europe/Istanbul date -d "$time_1" '+%Y-%m-%dT%H:%M:%S.%N%:z')
+tz_time=$(TZ=Europe/Istanbul date -d "$time_1" '+%Y-%m-%dT%H:%M:%S.%6N%:z')
 try "--target-time with another zone" 500 --target-time "$tz_time"
 drop_restored r
 
