@@ -1,12 +1,16 @@
 # The repository format over the memory store, with the fixed keys of tests/golden/v1. Some look at
 # the plain forms below the encryption, through the module's internal headers.
-foreach(name IN ITEMS chunk pack object index pagemap manifest root wal json vectors)
+foreach(name IN ITEMS chunk pack object index pagemap manifest root wal json vectors nomem)
     hq_unit(repository_${name} DEPENDS hq_repository hq_storage_memory)
     target_include_directories(repository_${name}_test PRIVATE
                                ${PROJECT_SOURCE_DIR}/storage/repository)
 endforeach()
 target_link_libraries(repository_chunk_test PRIVATE PkgConfig::libzstd)
 target_link_libraries(repository_json_test PRIVATE PkgConfig::jansson)
+target_link_libraries(repository_nomem_test PRIVATE PkgConfig::jansson)
+foreach(function IN ITEMS malloc calloc realloc reallocarray strdup)
+    target_link_options(repository_nomem_test PRIVATE -Wl,--wrap=${function})
+endforeach()
 target_link_libraries(repository_vectors_test PRIVATE PkgConfig::jansson)
 target_compile_definitions(repository_vectors_test
     PRIVATE HQ_GOLDEN="${CMAKE_CURRENT_SOURCE_DIR}/golden/v1")

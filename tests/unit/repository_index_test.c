@@ -220,6 +220,77 @@ damaged_index_is_passed_over(void **state)
     free_packs(packs);
 }
 
+/* Of two indexes one is damaged: only the packs that the other does not name are looked at. */
+static void
+named_packs_are_not_read_again(void **state)
+{
+    struct fixture *f = *state;
+    char name[HQ_OBJECT_NAME_MAX + 1], pack_name[HQ_OBJECT_NAME_MAX + 1];
+    struct hq_error err = {0};
+    struct hq_pack *packs[2], *third = small_pack(f, HQ_PACK_DATA, 50);
+    struct hq_index_map *map;
+    uint64_t damaged;
+    struct hq_id id;
+
+    (void)store_packs(f, packs, name);
+    put_pack(f, third);
+    ASSERT_OK(hq_index_write(&f->writer, &third, 1, &id, &err), &err);
+    ASSERT_OK(hq_memory_damage(f->store, name, 100, 3, &err), &err);
+    /* The third pack's directory is damaged, and nobody needs it. */
+    hq_pack_name(&third->id, pack_name);
+    ASSERT_OK(hq_memory_damage(f->store, pack_name, third->size - 60, 0, &err), &err);
+    map = hq_index_map_load(&f->writer, &damaged, &err);
+    assert_non_null(map);
+    assert_int_equal(damaged, 1);
+    assert_finds(map, packs[0]);
+    assert_finds(map, packs[1]);
+    assert_finds(map, third);
+    hq_index_map_free(map);
+    hq_pack_free(third);
+    free_packs(packs);
+}
+
+/* 1,048,576 entries fit, one more does not; neither writer nor reader takes it. */
+static void
+too_many_entries_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct hq_pack *small = small_pack(f, HQ_PACK_DATA, 1);
+    struct hq_pack big = {.type = HQ_PACK_DATA, .epoch = 1, .count = 1 << 20};
+    struct hq_pack *const packs[] = {&big, small};
+    struct hq_pack_entry entry = {.stored = 16, .kind = HQ_CHUNK_DATA};
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf body = {0};
+    struct hq_error err = {0};
+    struct seen seen = {0};
+    struct hq_id id;
+
+    big.entries = calloc(big.count, sizeof *big.entries);
+    assert_non_null(big.entries);
+    ASSERT_CODE(hq_index_write(&f->writer, packs, 2, &id, &err), &err, HQ_E_USAGE);
+    free(big.entries);
+    big.size = (uint32_t)(128 + big.count * 16 + hq_pack_tail_bytes(big.count));
+    hq_buf_put(&body, big.id.bytes, HQ_ID_BYTES);
+    hq_buf_put_u32(&body, big.size);
+    hq_buf_put_u32(&body, HQ_PACK_DATA);
+    hq_buf_put_u32(&body, 1);
+    hq_buf_put_u32(&body, big.count);
+    for (uint32_t i = 0; i < big.count; i++) {
+        entry.offset = 128 + 16 * i;
+        hq_pack_entries_encode(&entry, 1, &body);
+    }
+    ASSERT_OK(hq_index_decode(body.data, body.len, count_pack, &seen, &err), &err);
+    assert_int_equal(seen.chunks, 1 << 20);
+    hq_buf_put(&body, small->id.bytes, HQ_ID_BYTES);
+    hq_buf_put_u32(&body, small->size);
+    hq_buf_put_u32(&body, HQ_PACK_DATA);
+    hq_buf_put_u32(&body, 2);
+    hq_buf_put_u32(&body, small->count);
+    hq_pack_entries_encode(small->entries, small->count, &body);
+    ASSERT_CODE(hq_index_decode(body.data, body.len, count_pack, &seen, &err), &err, HQ_E_CORRUPT);
+    hq_pack_free(small);
+}
+
 static void
 lost_index_is_made_up_for(void **state)
 {
@@ -233,6 +304,7 @@ lost_index_is_made_up_for(void **state)
     (void)store_packs(f, packs, name);
     ASSERT_OK(hq_store_delete(f->store, name, &err), &err);
     ASSERT_OK(hq_store_put_bytes(f->store, "packs/ab/readme", "x", 1, &err), &err);
+    ASSERT_OK(hq_store_put_bytes(f->store, "packs/zz/" HQ_VECTOR_BIND, "x", 1, &err), &err);
     map = hq_index_map_load(&f->writer, NULL, &err);
     assert_non_null(map);
     assert_false(hq_index_map_find(map, &packs[0]->entries[0].id, &place));
@@ -369,10 +441,16 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        FIXTURE_TEST(indexes_round_trip),        FIXTURE_TEST(map_finds_chunks),
-        cmocka_unit_test(map_holds_many),        FIXTURE_TEST(damaged_index_is_passed_over),
-        FIXTURE_TEST(lost_index_is_made_up_for), FIXTURE_TEST(indexes_stay_where_they_are),
-        FIXTURE_TEST(body_keeps_the_limits),     FIXTURE_TEST(failures_of_the_store_are_passed_on),
+        FIXTURE_TEST(indexes_round_trip),
+        FIXTURE_TEST(map_finds_chunks),
+        cmocka_unit_test(map_holds_many),
+        FIXTURE_TEST(damaged_index_is_passed_over),
+        FIXTURE_TEST(named_packs_are_not_read_again),
+        FIXTURE_TEST(too_many_entries_are_refused),
+        FIXTURE_TEST(lost_index_is_made_up_for),
+        FIXTURE_TEST(indexes_stay_where_they_are),
+        FIXTURE_TEST(body_keeps_the_limits),
+        FIXTURE_TEST(failures_of_the_store_are_passed_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

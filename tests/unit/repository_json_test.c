@@ -159,6 +159,8 @@ members_are_checked(void **state)
     check_edit(f, &good, "\"format\"", "  \n\"format\"", HQ_E_OK);
     check_edit(f, &good, "}\n", "", HQ_E_CORRUPT);
     check_edit(f, &good, "{", "[", HQ_E_CORRUPT);
+    store_text(f, "[1]", 3);
+    assert_int_equal(try_open(f, f->restore, NULL, &(struct hq_error){0}), HQ_E_CORRUPT);
 }
 
 static void
@@ -193,11 +195,10 @@ static void
 wrong_region_is_told(void **state)
 {
     struct fixture *f = *state;
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf text = created(f);
     struct hq_keyring *elsewhere = keyring_of_region("DE");
     struct hq_error err = {0};
 
+    ASSERT_OK(hq_repository_create(f->store, f->restore, &err), &err);
     assert_int_equal(try_open(f, f->sidecar, "DE", &err), HQ_E_REGION);
     assert_string_not_equal(err.hint, "");
     assert_int_equal(try_open(f, elsewhere, NULL, &err), HQ_E_REGION);
@@ -210,11 +211,10 @@ static void
 wrong_key_is_told(void **state)
 {
     struct fixture *f = *state;
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf text = created(f);
     struct hq_keyring *foreign = foreign_keyring();
     struct hq_error err = {0};
 
+    ASSERT_OK(hq_repository_create(f->store, f->restore, &err), &err);
     assert_int_equal(try_open(f, foreign, NULL, &err), HQ_E_KEY);
     assert_string_not_equal(err.hint, "");
     assert_non_null(strstr(err.message, "memory:"));
@@ -228,7 +228,7 @@ foreign_signature_is_no_signature(void **state)
     struct fixture *f = *state;
     struct hq_keyring *foreign = foreign_keyring();
     HQ_AUTO(hq_buf_clear)
-    struct hq_buf good = created(f), message = {0}, forged = {0};
+    struct hq_buf good = created(f), message = {0};
     struct hq_error err = {0};
     HQ_AUTO(hq_json_clear)
     json_t *json = NULL;

@@ -214,6 +214,23 @@ writer_keeps_the_limits(void **state)
         (struct hq_entry){.path = "a", .type = HQ_ENTRY_RELATION, .page_map = {.raw = 100}});
 }
 
+/* 64 MiB of one field leave no room for the others. */
+static void
+too_long_entry_is_refused(void **state)
+{
+    size_t count = HQ_ENTRY_BYTES_MAX / 4;
+    HQ_FREE uint32_t *blocks = calloc(count, sizeof *blocks);
+
+    (void)state;
+    assert_non_null(blocks);
+    refuse_to_encode((struct hq_entry){.path = "a",
+                                       .type = HQ_ENTRY_RELATION,
+                                       .size = 8192,
+                                       .page_map = {.raw = 100},
+                                       .damaged = blocks,
+                                       .damaged_count = count});
+}
+
 /* A stream by hand: begin(), fields, end(). */
 static size_t
 begin(struct hq_buf *out)
@@ -325,6 +342,8 @@ decoder_checks_paths_and_order(void **state)
     enum {
         DIR = HQ_ENTRY_DIRECTORY
     };
+    /* An entry of 7 bytes, whose one field says it has 2 and has 1. */
+    static const uint8_t beyond[] = {7, 0, 0, 0, HQ_TAG_PATH, 0, 2, 0, 0, 0, 'a'};
     static const uint8_t announced[4] = {0, 0, 0, 4}, too_long[4] = {1, 0, 0, 4};
     struct hq_error err = {0};
 
@@ -348,6 +367,8 @@ decoder_checks_paths_and_order(void **state)
     check_entries("a", 1, HQ_ENTRY_SYMLINK, NULL, HQ_E_CORRUPT);
     ASSERT_CODE(decode(announced, 4, 4, ignore, NULL, &err), &err, HQ_E_CORRUPT);
     assert_non_null(strstr(err.message, "ends within"));
+    ASSERT_CODE(decode(beyond, sizeof beyond, 20, ignore, NULL, &err), &err, HQ_E_CORRUPT);
+    assert_non_null(strstr(err.message, "beyond"));
     ASSERT_CODE(decode(too_long, 4, 4, ignore, NULL, &err), &err, HQ_E_CORRUPT);
     assert_null(strstr(err.message, "ends within"));
 }
@@ -359,6 +380,7 @@ main(void)
         cmocka_unit_test(entries_round_trip_in_any_pieces),
         cmocka_unit_test(cuts_are_seen),
         cmocka_unit_test(writer_keeps_the_limits),
+        cmocka_unit_test(too_long_entry_is_refused),
         cmocka_unit_test(decoder_keeps_the_limits),
         cmocka_unit_test(decoder_checks_paths_and_order),
     };

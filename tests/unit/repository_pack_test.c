@@ -279,6 +279,34 @@ writer_keeps_the_limits(void **state)
     hq_pack_free(pack);
 }
 
+/* A pack takes what fits into 256 MiB, and can still be finished after it refused more. */
+static void
+full_pack_refuses_more(void **state)
+{
+    struct fixture *f = *state;
+    HQ_FREE uint8_t *frame = calloc(1, HQ_CHUNK_DATA_MAX);
+    struct hq_error err = {0};
+    struct hq_pack_writer *w = hq_pack_writer_new(&f->writer, HQ_PACK_DATA, &err);
+    struct hq_pack *pack = NULL, *read;
+    struct hq_id id = {{1}};
+
+    assert_non_null(frame);
+    assert_non_null(w);
+    for (int i = 0; i < 63; i++)
+        ASSERT_OK(hq_pack_writer_add(w, &id, HQ_CHUNK_DATA, HQ_CODEC_NONE, HQ_CHUNK_DATA_MAX, frame,
+                                     HQ_CHUNK_DATA_MAX, &err),
+                  &err);
+    ASSERT_CODE(hq_pack_writer_add(w, &id, HQ_CHUNK_DATA, HQ_CODEC_NONE, HQ_CHUNK_DATA_MAX, frame,
+                                   HQ_CHUNK_DATA_MAX, &err),
+                &err, HQ_E_USAGE);
+    ASSERT_OK(hq_pack_writer_finish(w, &pack, &err), &err);
+    assert_int_equal(pack->count, 63);
+    read = hq_pack_parse(&f->writer, &pack->id, pack->bytes.data, pack->bytes.len, &err);
+    assert_non_null(read);
+    hq_pack_free(read);
+    hq_pack_free(pack);
+}
+
 static void
 check_entry(const struct hq_pack_entry *entry, enum hq_code expected)
 {
@@ -438,6 +466,7 @@ main(void)
         FIXTURE_TEST(content_must_fit_its_id),
         FIXTURE_TEST(other_keys_open_nothing),
         FIXTURE_TEST(writer_keeps_the_limits),
+        FIXTURE_TEST(full_pack_refuses_more),
         cmocka_unit_test(directory_keeps_the_limits),
         cmocka_unit_test(trailer_keeps_the_limits),
         FIXTURE_TEST(directories_are_fetched),

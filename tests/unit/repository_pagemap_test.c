@@ -63,6 +63,27 @@ maps_round_trip(void **state)
     assert_int_equal(back.blocks, 100);
 }
 
+/* A file that was never written to: no chunk at all. */
+static void
+zeros_need_no_chunk(void **state)
+{
+    HQ_AUTO(hq_page_map_clear)
+    struct hq_page_map map = {.block_size = 512}, back = {0};
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf bytes = {0};
+    struct hq_error err = {0};
+
+    (void)state;
+    put_run(&map, 7, HQ_PAGE_RUN_ZERO, 0);
+    ASSERT_OK(hq_page_map_encode(&map, &bytes, &err), &err);
+    ASSERT_OK(hq_page_map_decode(bytes.data, bytes.len, &back, &err), &err);
+    assert_int_equal(back.blocks, 7);
+    assert_int_equal(back.chunk_count, 0);
+    /* Blocks without a run. */
+    hq_set_u32(bytes.data + 16, 0);
+    ASSERT_CODE(hq_page_map_decode(bytes.data, 20, &back, &err), &err, HQ_E_CORRUPT);
+}
+
 static void
 caller_keeps_the_limits(void **state)
 {
@@ -161,6 +182,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(maps_round_trip),
+        cmocka_unit_test(zeros_need_no_chunk),
         cmocka_unit_test(caller_keeps_the_limits),
         cmocka_unit_test(decoder_keeps_the_limits),
     };

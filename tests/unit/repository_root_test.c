@@ -144,21 +144,29 @@ every_flip_and_cut_is_seen(void **state)
     }
 }
 
-/* Seal @p signature and @p text as the root of CLUSTER/BACKUP, as a thief of M could. */
+/* Seal @p body as the root of CLUSTER/BACKUP, as a thief of M could. */
+static void
+store_sealed(struct fixture *f, const void *body, size_t len)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf sealed = {0};
+    const char *name = "backups/" CLUSTER "/" BACKUP;
+    struct hq_error err = {0};
+
+    ASSERT_OK(hq_object_seal(&f->writer, HQ_OBJECT_ROOT, name, body, len, &sealed, &err), &err);
+    ASSERT_OK(hq_store_put_bytes(f->store, name, sealed.data, sealed.len, &err), &err);
+}
+
 static void
 store_body(struct fixture *f, const uint8_t signature[HQ_SIGNATURE_BYTES], const void *text,
            size_t len)
 {
     HQ_AUTO(hq_buf_clear)
-    struct hq_buf body = {0}, sealed = {0};
-    const char *name = "backups/" CLUSTER "/" BACKUP;
-    struct hq_error err = {0};
+    struct hq_buf body = {0};
 
     hq_buf_put(&body, signature, HQ_SIGNATURE_BYTES);
     hq_buf_put(&body, text, len);
-    ASSERT_OK(hq_object_seal(&f->writer, HQ_OBJECT_ROOT, name, body.data, body.len, &sealed, &err),
-              &err);
-    ASSERT_OK(hq_store_put_bytes(f->store, name, sealed.data, sealed.len, &err), &err);
+    store_sealed(f, body.data, body.len);
 }
 
 static void
@@ -207,6 +215,8 @@ signatures_are_verified(void **state)
     ASSERT_OK(hq_root_encode(&root, &other_text, &err), &err);
     sign_text(foreign, "backups/" CLUSTER "/" BACKUP, &other_text, signature);
     store_body(f, signature, other_text.data, other_text.len);
+    ASSERT_CODE(hq_root_read(&f->writer, CLUSTER, BACKUP, &back, &err), &err, HQ_E_CORRUPT);
+    store_sealed(f, signature, sizeof signature - 1);
     ASSERT_CODE(hq_root_read(&f->writer, CLUSTER, BACKUP, &back, &err), &err, HQ_E_CORRUPT);
     store_body(f, signature, "", 0);
     ASSERT_CODE(hq_root_read(&f->writer, CLUSTER, BACKUP, &back, &err), &err, HQ_E_CORRUPT);

@@ -321,6 +321,7 @@ objects_stay_where_they_are(void **state)
         "wal/main/0123456789abcdef/0000001F/0000001F0000000000000000",
         "wal/main/0123456789abcdef/0000001F.history",
         "wal/MAIN/x",
+        "wal/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/x",
         "wal/",
         "",
     };
