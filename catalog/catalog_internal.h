@@ -26,6 +26,8 @@ int catalog_migrate(struct hq_catalog *c, struct hq_error *err) HQ_MUST_CHECK;
 int db_fail(struct hq_catalog *c, const char *what, struct hq_error *err);
 /** Run statements without parameters. */
 int db_exec(struct hq_catalog *c, const char *sql, struct hq_error *err) HQ_MUST_CHECK;
+/** The same in one transaction, which is rolled back when one of them fails. */
+int db_transaction(struct hq_catalog *c, const char *sql, struct hq_error *err) HQ_MUST_CHECK;
 /** NULL on failure. sqlite3_finalize() by the caller, see DB_STATEMENT. */
 sqlite3_stmt *db_prepare(struct hq_catalog *c, const char *sql, struct hq_error *err) HQ_MUST_CHECK;
 /**
@@ -62,7 +64,7 @@ db_unlock(pthread_mutex_t **lock)
     HQ_AUTO(db_unlock)                                                                             \
     pthread_mutex_t *locked = (pthread_mutex_lock(&(c)->lock), &(c)->lock)
 
-/** In a transaction of the caller's: forget what @p name's object brought in. */
+/** Record index @p name and its packs, in a transaction of its own. @pre the lock is held */
 int catalog_insert_index(struct hq_catalog *c, const char *name, struct hq_pack *const *packs,
                          size_t count, struct hq_error *err) HQ_MUST_CHECK;
 

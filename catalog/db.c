@@ -32,6 +32,18 @@ db_exec(struct hq_catalog *c, const char *sql, struct hq_error *err)
     return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : db_fail(c, sql, err);
 }
 
+int
+db_transaction(struct hq_catalog *c, const char *sql, struct hq_error *err)
+{
+    if (db_exec(c, "BEGIN IMMEDIATE", err) != 0)
+        return -1;
+    if (db_exec(c, sql, err) == 0 && db_exec(c, "COMMIT", err) == 0)
+        return 0;
+    /* Left open it would refuse every later transaction of this program. */
+    sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+    return -1;
+}
+
 sqlite3_stmt *
 db_prepare(struct hq_catalog *c, const char *sql, struct hq_error *err)
 {

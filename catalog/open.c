@@ -49,19 +49,21 @@ check_integrity(struct hq_catalog *c, struct hq_error *err)
 static int
 check_identity(struct hq_catalog *c, const char *repository_id, struct hq_error *err)
 {
-    DB_STATEMENT *stmt = db_prepare(c, "SELECT repository_id FROM identity", err);
+    DB_STATEMENT *stmt = NULL;
     const char *found;
-    int row;
 
-    if (stmt == NULL || (row = db_step(c, stmt, err)) < 0)
+    /* One statement, so that of two programs that make a new catalog only one names it. */
+    if (db_do(c, err,
+              "INSERT INTO identity (repository_id)"
+              " SELECT ? WHERE NOT EXISTS (SELECT 1 FROM identity)",
+              "t", repository_id) != 0 ||
+        (stmt = db_prepare(c, "SELECT repository_id, synchronised FROM identity", err)) == NULL ||
+        db_step(c, stmt, err) < 0)
         return -1;
-    if (row == 0) {
-        c->is_new = true;
-        return db_do(c, err, "INSERT INTO identity VALUES (?)", "t", repository_id);
-    }
     found = (const char *)sqlite3_column_text(stmt, 0);
     if (found == NULL || strcmp(found, repository_id) != 0)
         return hq_fail(err, HQ_E_CORRUPT, "catalog %s belongs to another repository", c->path);
+    c->is_new = sqlite3_column_int(stmt, 1) == 0;
     return 0;
 }
 

@@ -43,6 +43,9 @@ static const char *const migrations[] = {
     "  subject TEXT NOT NULL DEFAULT '', code INTEGER NOT NULL DEFAULT 0,"
     "  message TEXT NOT NULL DEFAULT '');"
     "CREATE INDEX jobs_last ON jobs (cluster, kind, ended);",
+
+    /* Whether a synchronisation ever ended: until then the catalog is as good as new. */
+    "ALTER TABLE identity ADD COLUMN synchronised INTEGER NOT NULL DEFAULT 0;",
 };
 
 static const int newest = (int)(sizeof migrations / sizeof migrations[0]);

@@ -193,7 +193,7 @@ take_wal(const struct taking *t, const char *name, struct hq_error *err)
 {
     HQ_AUTO(hq_buf_clear)
     struct hq_buf header = {0};
-    char cluster[HQ_CLUSTER_NAME_MAX + 1];
+    char cluster[HQ_CLUSTER_NAME_MAX + 1], own_name[HQ_OBJECT_NAME_MAX + 1];
     struct hq_wal_info named, info;
 
     if (sscanf(name, "wal/%63[^/]/", cluster) != 1 || !hq_cluster_name_valid(cluster) ||
@@ -202,6 +202,10 @@ take_wal(const struct taking *t, const char *name, struct hq_error *err)
     if (hq_store_get(t->repository->store, name, 0, HQ_WAL_HEADER_BYTES, &header, err) != 0 ||
         hq_wal_header_decode(header.data, header.len, &info, err) != 0)
         return -1;
+    /* Nothing vouches for a header yet: it must not claim WAL that the name does not hold. */
+    hq_wal_name(cluster, &info, own_name);
+    if (strcmp(own_name, name) != 0)
+        return hq_fail(err, HQ_E_CORRUPT, "its header is that of %s", own_name);
     return hq_catalog_add_wal(t->c, cluster, &info, err);
 }
 
@@ -258,13 +262,11 @@ sync_indexes(const struct taking *t, struct hq_error *err)
     if (sync_kind(t, "indexes", "index/", take_index, err) != 0)
         return -1;
     DB_LOCKED(t->c);
-    return db_exec(t->c,
-                   "BEGIN IMMEDIATE;"
-                   "DELETE FROM chunks WHERE pack IN (SELECT number FROM packs"
-                   "  WHERE index_name NOT IN (SELECT name FROM indexes));"
-                   "DELETE FROM packs WHERE index_name NOT IN (SELECT name FROM indexes);"
-                   "COMMIT",
-                   err);
+    return db_transaction(t->c,
+                          "DELETE FROM chunks WHERE pack IN (SELECT number FROM packs"
+                          "  WHERE index_name NOT IN (SELECT name FROM indexes));"
+                          "DELETE FROM packs WHERE index_name NOT IN (SELECT name FROM indexes)",
+                          err);
 }
 
 /* Only packs that the store lists, at the size the index states, count as holding their chunks. */
@@ -304,6 +306,19 @@ sync_all(const struct taking *t, const char *cluster, struct hq_error *err)
     return sync_kind(t, "wal", prefix, take_wal, err);
 }
 
+static int
+note_synchronised(struct hq_catalog *c, struct hq_error *err)
+{
+    DB_LOCKED(c);
+
+    if (!c->is_new)
+        return 0;
+    if (db_exec(c, "UPDATE identity SET synchronised = 1", err) != 0)
+        return -1;
+    c->is_new = false;
+    return 0;
+}
+
 int
 hq_catalog_sync(struct hq_catalog *c, const struct hq_repository *repository, const char *cluster,
                 struct hq_error *err)
@@ -314,7 +329,7 @@ hq_catalog_sync(struct hq_catalog *c, const struct hq_repository *repository, co
     pthread_mutex_lock(&c->sync);
     result = sync_all(&t, cluster, err);
     if (result == 0)
-        c->is_new = false;
+        result = note_synchronised(c, err);
     pthread_mutex_unlock(&c->sync);
     return result != 0 ? hq_error_prefix(err, "bring the catalog up to date") : 0;
 }
@@ -324,12 +339,12 @@ empty(struct hq_catalog *c, struct hq_error *err)
 {
     DB_LOCKED(c);
 
-    return db_exec(c,
-                   "BEGIN IMMEDIATE;"
-                   "DELETE FROM chunks; DELETE FROM packs; DELETE FROM indexes;"
-                   "DELETE FROM backups; DELETE FROM wal;"
-                   "COMMIT",
-                   err);
+    c->is_new = true;
+    return db_transaction(c,
+                          "DELETE FROM chunks; DELETE FROM packs; DELETE FROM indexes;"
+                          "DELETE FROM backups; DELETE FROM wal;"
+                          "UPDATE identity SET synchronised = 0",
+                          err);
 }
 
 int

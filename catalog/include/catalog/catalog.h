@@ -2,7 +2,7 @@
  * @file catalog.h
  * The SQLite catalog: what the repository holds, known locally (chunks, packs, backups, WAL) and
  * what this site did (jobs). A cache with a history: losing it loses nothing that _rebuild can't
- * bring back, except the record of jobs that failed.
+ * bring back, except the record of jobs.
  *
  * Opening checks integrity; a damaged catalog is renamed aside, reported in the log, and made anew
  * by the next _sync. Migrations are numbered and run at opening; a newer schema is UNSUPPORTED.
@@ -22,7 +22,7 @@ struct hq_catalog;
 int hq_catalog_open(const char *path, const uint8_t *repository_id, struct hq_catalog **out,
                     struct hq_error *err) HQ_MUST_CHECK;
 void hq_catalog_close(struct hq_catalog *c);
-/** True when opening had to make a new one (missing, damaged, foreign): call _sync. */
+/** True for a new one (missing, damaged, foreign) until the first _sync: call that. */
 bool hq_catalog_is_new(const struct hq_catalog *c);
 
 /**
@@ -33,7 +33,7 @@ bool hq_catalog_is_new(const struct hq_catalog *c);
  */
 int hq_catalog_sync(struct hq_catalog *c, const struct hq_repository *repository,
                     const char *cluster, struct hq_error *err) HQ_MUST_CHECK;
-/** Empty all but failed jobs, then _sync everything. */
+/** Empty all but the jobs, then _sync everything. */
 int hq_catalog_rebuild(struct hq_catalog *c, const struct hq_repository *repository,
                        struct hq_error *err) HQ_MUST_CHECK;
 
