@@ -84,12 +84,7 @@ step_unit() {
     many unit cat "$logs/unit.tap"
 }
 step_docs() { many docs sh tests/integration/docs.sh; }
-step_storage() { many storage bash tests/integration/storage.sh; }
-step_source() {
-    for script in basebackup archiver posix_sync; do
-        many "$script" bash "tests/integration/$script.sh"
-    done
-}
+step_storage() { many storage bash tests/integration/storage.sh build/dev/tests; }
 step_main() {
     one quickstart env HQ_BUILD="$top/build/dev/bin" sh docs/quickstart.sh
     for script in tests/integration/main_*.sh; do
@@ -108,7 +103,7 @@ step_fuzz() {
 
 started=$(date +%s)
 sh docs/packages.sh test || exit 1
-steps=${*:-format build unit docs storage source main crash interop fuzz}
+steps=${*:-format build unit docs storage main crash interop fuzz}
 for step in $steps; do
     echo "---- $step ($(($(date +%s) - started)) s)"
     "step_$step"
