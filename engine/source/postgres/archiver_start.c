@@ -1,215 +1,273 @@
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "archiver_internal.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "postgres_internal.h"
 
-/* What a listing of the cluster's WAL tells, for the newest segment of the newest timeline. */
-struct stored {
-    const struct hq_archiver *a;
-    bool ours, other;
-    uint64_t other_system;
-    uint32_t timeline;
-    uint64_t segment; /**< start of the newest segment of that timeline */
-    uint64_t end;     /**< how far it is stored from its beginning on */
-    bool any;
+/* What the decision is made of. */
+struct facts {
+    struct wal_shelf shelf;
+    struct timeline_history history; /* of the server's timeline */
+    uint64_t slot_lsn;               /* from which on the slot keeps WAL; 0: not known */
 };
 
+static void
+facts_clear(struct facts *f)
+{
+    wal_shelf_clear(&f->shelf);
+    timeline_history_clear(&f->history);
+}
+
+void
+archive_start_clear(struct archive_start *start)
+{
+    wal_parts_clear(&start->parts);
+}
+
+static uint64_t
+segment_start(const struct hq_archiver *a, uint64_t lsn)
+{
+    return lsn - lsn % a->system.wal_segment_size;
+}
+
+/* Before version 15 only SQL could tell, which this connection does not speak. */
+static int
+read_slot(struct hq_archiver *a, uint64_t *lsn, struct hq_error *err)
+{
+    HQ_AUTO(hq_auto_result)
+    PGresult *result = NULL;
+    char command[128];
+
+    *lsn = 0;
+    if (a->system.version_number < HQ_PG_VERSION_OPTIONS)
+        return 0;
+    snprintf(command, sizeof command, "READ_REPLICATION_SLOT \"%s\"", a->options.slot);
+    if (hq_pg_command(a->pg, command, 2, &result, err) != 0 ||
+        (!PQgetisnull(result, 0, 1) && hq_pg_field_lsn(result, 0, 1, lsn, err) != 0))
+        return hq_error_prefix(err, "%s", command);
+    return 0;
+}
+
+static int
+read_history(struct hq_archiver *a, struct timeline_history *out, struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf text = {0};
+
+    if (a->system.timeline == 1)
+        return 0;
+    if (hq_pg_timeline_history(a->pg, a->system.timeline, &text, err) != 0)
+        return -1;
+    return timeline_history_decode(a->system.timeline, (const char *)text.data, text.len, out, err);
+}
+
 /*
- * Names come in ascending order: a segment's complete object first, then its parts by their
- * beginning. A part that begins past what is there so far does not count.
+ * Where the server is must be known from before the slot was made: the segment of that position is
+ * one that a new slot keeps.
  */
 static int
-look(const struct hq_object_info *object, void *context, struct hq_error *err)
+gather(struct hq_archiver *a, struct facts *f, struct hq_error *err)
 {
-    struct stored *s = context;
-    uint32_t size = s->a->system.wal_segment_size;
-    struct hq_wal_info info;
-    uint64_t segment;
+    bool created;
 
-    (void)err;
-    if (!hq_wal_name_parse(object->name, s->a->cluster, size, &info))
-        return 0;
-    if (info.system_identifier != s->a->system.system_identifier) {
-        s->other = true;
-        s->other_system = info.system_identifier;
-        return 0;
-    }
-    s->ours = true;
-    if (info.type == HQ_WAL_HISTORY || info.timeline < s->timeline ||
-        info.timeline > s->a->system.timeline)
-        return 0;
-    segment = info.start_lsn - info.start_lsn % size;
-    if (!s->any || info.timeline > s->timeline || segment > s->segment) {
-        s->any = true;
-        s->timeline = info.timeline;
-        s->segment = segment;
-        s->end = segment;
-    }
-    if (info.start_lsn <= s->end && info.end_lsn > s->end)
-        s->end = info.end_lsn;
-    return 0;
+    if (hq_pg_identify(a->pg, &a->system, err) != 0 ||
+        hq_pg_slot_ensure(a->pg, a->options.slot, &created, err) != 0 ||
+        read_slot(a, &f->slot_lsn, err) != 0 || read_history(a, &f->history, err) != 0)
+        return -1;
+    if (created)
+        hq_log(HQ_LOG_INFO, "replication slot created", HQ_F_TEXT("slot", a->options.slot));
+    return wal_shelf_load(a->options.repository, a->options.cluster, a->system.system_identifier,
+                          a->system.wal_segment_size, &f->shelf, err);
 }
 
 static int
-refuse_other(const struct hq_archiver *a, const struct stored *s, struct hq_error *err)
+refuse_system(const struct hq_archiver *a, const struct wal_shelf *shelf, struct hq_error *err)
 {
     hq_fail(err, HQ_E_REFUSED,
-            "cluster %s in this repository is system %" PRIu64 ", the server is %" PRIu64,
-            a->cluster, s->other_system, a->system.system_identifier);
-    return hq_error_hint(err, "this is another database: give it a cluster.name of its own");
+            "the repository has WAL of system %" PRIu64 " under the name %s, and the server is "
+            "system %" PRIu64,
+            shelf->other_system, a->options.cluster, a->system.system_identifier);
+    return hq_error_hint(err, "it was created anew or upgraded, or is another cluster: give it a "
+                              "name of its own");
 }
 
+/* Who else than a newer primary wrote on that timeline? */
 static int
-refuse_rollback(const struct hq_archiver *a, const struct stored *s, struct hq_error *err)
+refuse_timeline(const struct hq_archiver *a, uint32_t timeline, struct hq_error *err)
 {
-    hq_fail(
-        err, HQ_E_REFUSED,
-        "the server's WAL ends at %X/%X, the repository's at %X/%X on the same timeline %" PRIu32,
-        (unsigned)(a->system.flush_lsn >> 32), (unsigned)a->system.flush_lsn,
-        (unsigned)(s->end >> 32), (unsigned)s->end, s->timeline);
-    return hq_error_hint(err, "the server went back in time without recovery: restore it with "
-                              "hq-restore, which begins a new timeline, or use a new cluster.name");
+    hq_fail(err, HQ_E_REFUSED,
+            "the repository has WAL of timeline %" PRIu32
+            ", and the server is on timeline %" PRIu32,
+            timeline, a->system.timeline);
+    return hq_error_hint(err, "is this a former primary after a failover? Connect to the present "
+                              "one, or give this cluster a name of its own");
 }
 
-/* Where the timeline that follows @p timeline begins, by the server's history file. */
 static int
-find_switch(struct hq_archiver *a, uint32_t timeline, uint32_t *next, uint64_t *begin,
+refuse_rollback(const struct hq_archiver *a, uint64_t end, struct hq_error *err)
+{
+    const char *standby = PQparameterStatus(a->pg->conn, "in_hot_standby");
+    uint64_t lsn = a->system.flush_lsn;
+    bool passes = standby != NULL && standby[0] == 'o' && standby[1] == 'n';
+
+    /* A standby that was restarted first receives again what it had. */
+    hq_fail(err, passes ? HQ_E_TRANSIENT : HQ_E_REFUSED,
+            "the server's WAL ends at %X/%08X, before the repository's at %X/%08X of the same "
+            "timeline %" PRIu32,
+            (unsigned)(lsn >> 32), (unsigned)lsn, (unsigned)(end >> 32), (unsigned)end,
+            a->system.timeline);
+    if (passes)
+        return -1;
+    return hq_error_hint(err, "it was put back in time without a recovery: recover it with "
+                              "hq-restore, which begins a new timeline, or give it a name of its "
+                              "own");
+}
+
+static int
+refuse_branch(const struct hq_archiver *a, struct hq_error *err)
+{
+    hq_fail(err, HQ_E_REFUSED,
+            "the repository has WAL of timeline %" PRIu32 " from before the server's timeline "
+            "of that number began",
+            a->system.timeline);
+    return hq_error_hint(err, "two servers began a timeline of the same number: give this one a "
+                              "name of its own");
+}
+
+/* Go on behind what is stored of @p branch. */
+static void
+resume(struct hq_archiver *a, struct wal_branch *branch)
+{
+    uint64_t end = wal_branch_end(branch, a->system.wal_segment_size);
+    struct archive_start *start = &a->start;
+
+    *start = (struct archive_start){.timeline = branch->timeline, .durable = end, .stored = end};
+    start->lsn = branch->complete ? end : branch->last_segment;
+    /* All of it in parts and yet not whole: something must be left to be put. */
+    if (end - start->lsn == a->system.wal_segment_size)
+        start->stored--;
+    start->parts = branch->parts;
+    branch->parts = (struct wal_parts){0};
+}
+
+/* On the server's own timeline. */
+static int
+resume_here(struct hq_archiver *a, const struct facts *f, struct wal_branch *branch,
             struct hq_error *err)
 {
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf history = {0};
-    const char *line;
+    uint64_t end = wal_branch_end(branch, a->system.wal_segment_size);
+    size_t steps = f->history.count;
 
-    *next = a->system.timeline;
-    *begin = 0;
-    if (hq_pg_timeline_history(a->pg, a->system.timeline, &history, err) != 0)
-        return -1;
-    line = hq_buf_text(&history);
-    while (line != NULL && *line != '\0') {
-        unsigned ancestor, high, low;
+    if (end > a->system.flush_lsn)
+        return refuse_rollback(a, end, err);
+    if (steps > 0 && branch->first_segment < segment_start(a, f->history.steps[steps - 1].end))
+        return refuse_branch(a, err);
+    resume(a, branch);
+    return 0;
+}
 
-        if (sscanf(line, "%9u\t%8X/%8X", &ancestor, &high, &low) == 3) {
-            if (*begin != 0) {
-                *next = ancestor;
-                return 0;
-            }
-            if (ancestor == timeline)
-                *begin = (uint64_t)high << 32 | low;
+/* On an ancestor, or where it ended: history->steps[i], and the timeline after it. */
+static void
+resume_ancestor(struct hq_archiver *a, const struct facts *f, size_t i, struct wal_branch *branch)
+{
+    uint64_t switched = f->history.steps[i].end;
+
+    if (wal_branch_end(branch, a->system.wal_segment_size) < switched) {
+        resume(a, branch);
+        return;
+    }
+    /* The segment of the switch is there anew, under the next timeline's name, from its start on.
+     */
+    a->start = (struct archive_start){.lsn = segment_start(a, switched), .durable = switched};
+    a->start.stored = a->start.lsn;
+    a->start.timeline =
+        i + 1 < f->history.count ? f->history.steps[i + 1].timeline : a->system.timeline;
+}
+
+/* Nothing of this server's past is stored: begin with what the slot keeps. */
+static void
+begin(struct hq_archiver *a, const struct facts *f)
+{
+    uint64_t lsn = segment_start(a, f->slot_lsn != 0 ? f->slot_lsn : a->system.flush_lsn);
+
+    a->start = (struct archive_start){
+        .timeline = a->system.timeline, .lsn = lsn, .stored = lsn, .durable = lsn};
+    /* Of the timelines that have this segment the newest. */
+    for (size_t i = f->history.count; i-- > 0 && lsn < segment_start(a, f->history.steps[i].end);)
+        a->start.timeline = f->history.steps[i].timeline;
+}
+
+static int
+decide(struct hq_archiver *a, struct facts *f, struct hq_error *err)
+{
+    struct wal_shelf *shelf = &f->shelf;
+    struct wal_branch *branch;
+
+    if (shelf->count == 0 && shelf->other_system != 0)
+        return refuse_system(a, shelf, err);
+    if (shelf->count > 0 && shelf->branches[shelf->count - 1].timeline > a->system.timeline)
+        return refuse_timeline(a, shelf->branches[shelf->count - 1].timeline, err);
+    branch = wal_shelf_find(shelf, a->system.timeline);
+    if (branch != NULL && branch->any)
+        return resume_here(a, f, branch, err);
+    for (size_t i = f->history.count; i-- > 0;) {
+        branch = wal_shelf_find(shelf, f->history.steps[i].timeline);
+        if (branch != NULL && branch->any) {
+            resume_ancestor(a, f, i, branch);
+            return 0;
         }
-        line = strchr(line, '\n');
-        line = line != NULL ? line + 1 : NULL;
     }
+    begin(a, f);
     return 0;
 }
 
 static int
-cross_switch(struct hq_archiver *a, const struct stored *s, struct archive_start *out,
-             struct hq_error *err)
+store_history(struct hq_archiver *a, const struct facts *f, uint32_t timeline, struct hq_error *err)
 {
-    uint32_t size = a->system.wal_segment_size, next;
-    uint64_t begin;
+    const struct wal_branch *branch = wal_shelf_find(&f->shelf, timeline);
+    struct hq_wal_info info;
 
-    if (find_switch(a, s->timeline, &next, &begin, err) != 0)
-        return -1;
-    if (begin == 0) {
-        hq_fail(err, HQ_E_REFUSED,
-                "the repository holds WAL of timeline %" PRIu32
-                ", which is no ancestor of the server's timeline %" PRIu32,
-                s->timeline, a->system.timeline);
-        return hq_error_hint(err, "the server follows another branch: take it into the repository "
-                                  "under another cluster.name");
-    }
-    if (s->end < begin)
+    if (timeline == 1 || (branch != NULL && branch->history))
         return 0;
-    *out = (struct archive_start){
-        .timeline = next, .lsn = begin - begin % size, .durable = begin - begin % size};
-    return 0;
-}
-
-int
-archiver_find_start(struct hq_archiver *a, struct archive_start *out, struct hq_error *err)
-{
-    uint32_t size = a->system.wal_segment_size;
-    struct stored s = {.a = a};
-    char prefix[HQ_OBJECT_NAME_MAX + 1];
-
-    snprintf(prefix, sizeof prefix, "wal/%s/", a->cluster);
-    if (hq_store_list(a->options.repository->store, prefix, look, &s, err) != 0)
+    if (timeline_store(a->pg, a->options.repository, a->options.cluster,
+                       a->system.system_identifier, timeline, &info, err) != 0)
         return -1;
-    if (s.other && !s.ours)
-        return refuse_other(a, &s, err);
-    if (!s.any) {
-        uint64_t lsn = a->system.flush_lsn - a->system.flush_lsn % size;
-
-        *out = (struct archive_start){.timeline = a->system.timeline, .lsn = lsn, .durable = lsn};
-        return 0;
-    }
-    *out = (struct archive_start){
-        .timeline = s.timeline, .lsn = s.end - s.end % size, .durable = s.end};
-    if (s.timeline != a->system.timeline)
-        return cross_switch(a, &s, out, err);
-    return a->system.flush_lsn < s.end ? refuse_rollback(a, &s, err) : 0;
-}
-
-/* Store the history of @p timeline unless it is there. */
-static int
-store_history(struct hq_archiver *a, struct hq_pg *pg, uint32_t timeline, struct hq_error *err)
-{
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf text = {0}, object = {0};
-    struct hq_wal_info info = {.type = HQ_WAL_HISTORY,
-                               .system_identifier = a->system.system_identifier,
-                               .timeline = timeline};
-    struct hq_object_info there;
-    char name[HQ_OBJECT_NAME_MAX + 1];
-    struct hq_store *store = a->options.repository->store;
-
-    hq_wal_name(a->cluster, &info, name);
-    if (hq_store_head(store, name, &there, err) == 0)
-        return 0;
-    if (err->code != HQ_E_MISSING)
-        return -1;
-    hq_error_clear(err);
-    if (hq_pg_timeline_history(pg, timeline, &text, err) != 0)
-        return -1;
-    info.raw_len = (uint32_t)text.len;
-    if (hq_wal_seal(a->options.repository, a->cluster, &info, text.data, a->compressor, &object,
-                    err) != 0 ||
-        hq_store_put_bytes(store, name, object.data, object.len, err) != 0)
-        return -1;
-    hq_log(HQ_LOG_INFO, "timeline history stored", HQ_F_TEXT("cluster", a->cluster),
+    hq_log(HQ_LOG_INFO, "timeline history stored", HQ_F_TEXT("cluster", a->options.cluster),
            HQ_F_U64("timeline", timeline));
-    return hq_catalog_add_wal(a->options.catalog, a->cluster, &info, err);
+    if (hq_catalog_add_wal(a->options.catalog, a->options.cluster, &info, err) != 0)
+        hq_log_error(HQ_LOG_WARNING, "a timeline's history is not in the catalog", err);
+    return 0;
+}
+
+/*
+ * Before any WAL of theirs. A server may have lost the files of older timelines; its own repeats
+ * all that they say.
+ */
+static int
+store_histories(struct hq_archiver *a, const struct facts *f, struct hq_error *err)
+{
+    for (size_t i = 0; i < f->history.count; i++) {
+        if (store_history(a, f, f->history.steps[i].timeline, err) == 0)
+            continue;
+        if (err->code != HQ_E_MISSING)
+            return -1;
+        hq_log_error(HQ_LOG_WARNING, "an older timeline's history is not to be had", err);
+    }
+    return store_history(a, f, a->system.timeline, err);
 }
 
 int
-archiver_store_histories(struct hq_archiver *a, uint32_t timeline, struct hq_error *err)
+archiver_find_start(struct hq_archiver *a, struct hq_error *err)
 {
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf newest = {0};
-    const char *line;
+    HQ_AUTO(facts_clear)
+    struct facts f = {0};
 
-    if (timeline <= 1)
-        return 0;
-    if (store_history(a, a->pg, timeline, err) != 0)
+    if (gather(a, &f, err) != 0 || decide(a, &f, err) != 0 || store_histories(a, &f, err) != 0)
         return -1;
-    if (hq_pg_timeline_history(a->pg, timeline, &newest, err) != 0)
-        return -1;
-    for (line = hq_buf_text(&newest); line != NULL && *line != '\0';) {
-        unsigned ancestor;
-
-        if (sscanf(line, "%9u\t", &ancestor) == 1 && ancestor > 1 && ancestor < timeline &&
-            store_history(a, a->pg, ancestor, err) != 0) {
-            /* A server may have lost old histories; the newest one repeats what they say. */
-            hq_log_error(HQ_LOG_WARNING, "an older timeline's history is not to be had", err);
-            hq_error_clear(err);
-        }
-        line = strchr(line, '\n');
-        line = line != NULL ? line + 1 : NULL;
-    }
+    a->superseded = f.shelf.superseded;
+    f.shelf.superseded = (struct wal_parts){0};
+    hq_error_clear(err);
     return 0;
 }
