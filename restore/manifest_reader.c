@@ -110,7 +110,7 @@ read_place(struct hq_chunk_reader *r, const struct hq_place *place, struct hq_bu
            struct hq_error *err)
 {
     char name[HQ_OBJECT_NAME_MAX + 1];
-    struct kept_pack *pack;
+    struct kept_pack *pack = NULL;
 
     hq_pack_name(&place->pack, name);
     if (keep(r, &place->pack, name, &pack, err) != 0)
