@@ -85,24 +85,27 @@ find_kept(struct hq_chunk_reader *r, const struct hq_id *id)
     return oldest;
 }
 
-static int
-keep(struct hq_chunk_reader *r, const struct hq_id *id, const char *name, struct kept_pack **out,
-     struct hq_error *err)
+/* The pack, read if it is not kept; NULL when it can't be. */
+static const struct kept_pack *
+keep(struct hq_chunk_reader *r, const struct hq_id *id, const char *name, struct hq_error *err)
 {
     struct kept_pack *pack = find_kept(r, id);
 
     if (pack->used == 0) {
         if (hq_store_get_all(r->repository->store, name, HQ_PACK_MAX_BYTES, &pack->bytes, err) != 0)
-            return -1;
-        if (pack->bytes.len < HQ_PACK_HEADER_BYTES)
-            return hq_fail(err, HQ_E_CORRUPT, "%s: truncated", name);
-        if (hq_pack_key_open(r->repository, pack->bytes.data, &pack->key, err) != 0)
-            return hq_error_prefix(err, "%s", name);
+            return NULL;
+        if (pack->bytes.len < HQ_PACK_HEADER_BYTES) {
+            hq_fail(err, HQ_E_CORRUPT, "%s: truncated", name);
+            return NULL;
+        }
+        if (hq_pack_key_open(r->repository, pack->bytes.data, &pack->key, err) != 0) {
+            hq_error_prefix(err, "%s", name);
+            return NULL;
+        }
         pack->id = *id;
     }
     pack->used = ++r->tick;
-    *out = pack;
-    return 0;
+    return pack;
 }
 
 static int
@@ -110,10 +113,11 @@ read_place(struct hq_chunk_reader *r, const struct hq_place *place, struct hq_bu
            struct hq_error *err)
 {
     char name[HQ_OBJECT_NAME_MAX + 1];
-    struct kept_pack *pack = NULL;
+    const struct kept_pack *pack;
 
     hq_pack_name(&place->pack, name);
-    if (keep(r, &place->pack, name, &pack, err) != 0)
+    pack = keep(r, &place->pack, name, err);
+    if (pack == NULL)
         return -1;
     if ((uint64_t)place->entry.offset + place->entry.stored > pack->bytes.len)
         return hq_fail(err, HQ_E_CORRUPT, "%s: truncated", name);
