@@ -62,7 +62,7 @@ db_unlock(pthread_mutex_t **lock)
 /** Hold the catalog's lock to the end of the scope. */
 #define DB_LOCKED(c)                                                                               \
     HQ_AUTO(db_unlock)                                                                             \
-    pthread_mutex_t *locked = (pthread_mutex_lock(&(c)->lock), &(c)->lock)
+    __attribute__((unused)) pthread_mutex_t *locked = (pthread_mutex_lock(&(c)->lock), &(c)->lock)
 
 /** Record index @p name and its packs, in a transaction of its own. @pre the lock is held */
 int catalog_insert_index(struct hq_catalog *c, const char *name, struct hq_pack *const *packs,
