@@ -17,8 +17,8 @@
 static const char *const tables[] = {
     "SELECT name FROM indexes ORDER BY 1",
     "SELECT name, index_name, type, epoch, size, present FROM packs ORDER BY 1",
-    "SELECT hex(id), name, frame, offset, stored, raw, kind, codec FROM chunks"
-    " JOIN packs ON number = pack ORDER BY 1, 2",
+    ("SELECT hex(id), name, frame, offset, stored, raw, kind, codec FROM chunks"
+     " JOIN packs ON number = pack ORDER BY 1, 2"),
     "SELECT * FROM backups ORDER BY name",
     "SELECT * FROM wal ORDER BY name",
     "SELECT repository_id FROM identity",
