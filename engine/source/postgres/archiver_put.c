@@ -60,7 +60,7 @@ static void
 describe(const struct hq_archiver *a, const struct cut *cut, struct hq_wal_info *info)
 {
     const struct segment *s = cut->segment;
-    bool whole = cut->to == s->end;
+    __attribute__((unused)) bool whole = cut->to == s->end;
     bool wide = whole || s->parts.count + 1 >= PARTS_MAX;
 
     *info = (struct hq_wal_info){
@@ -198,7 +198,9 @@ archiver_put(struct hq_archiver *a, const struct cut *cut, struct hq_error *err)
     advance(a, cut, object.len);
     hq_log(HQ_LOG_DEBUG, info.type == HQ_WAL_SEGMENT ? "WAL segment stored" : "WAL part stored",
            HQ_F_TEXT("cluster", a->options.cluster), HQ_F_LSN("start", info.start_lsn),
-           HQ_F_LSN("end", info.end_lsn), HQ_F_U64("bytes", object.len));
+           HQ_F_LSN("end", info.end_lsn), HQ_F_U64("bytes", object.len),
+           HQ_F_I64("delay_us",
+                    cut->oldest_sent_us != 0 ? hq_clock_wall_us() - cut->oldest_sent_us : 0));
     record(a, &info, supersedes);
     supersede(a, s, &info);
     return 0;
