@@ -1,6 +1,7 @@
 """Key files (§3.1), writers' certificates, repository.json (§4) of docs/format.md."""
 
 import json
+import re
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,11 @@ from hqbase import (
 )
 
 MOST_OPERATIONS = 16
-MOST_MEMORY = 4 << 30
+LEAST_MEMORY, MOST_MEMORY = 8192, 4 << 30
 LARGEST_JSON = MIB
+MOST_EPOCHS = 4096
+REGION = re.compile("[A-Z]{2}[A-Z0-9-]{0,30}")
+WRITER_NAME = re.compile(r"[ !#-\[\]-~]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,9 @@ def _head(members: dict[str, Any]) -> tuple[str, bytes, str]:
     need(number_of(members, "version") == 1, "key file of a later version", "UNSUPPORTED")
     role = text_of(members, "role")
     need(role in ("sidecar", "restore"), f"key file with role {role!r}", "UNSUPPORTED")
-    return role, bytes_of(members, "repository_id", 16), text_of(members, "region")
+    region = text_of(members, "region")
+    need(bool(REGION.fullmatch(region)), f"key file with region {region!r}")
+    return role, bytes_of(members, "repository_id", 16), region
 
 
 def _unlock(members: dict[str, Any], passphrase: bytes | None) -> dict[str, Any]:
@@ -76,7 +82,8 @@ def _unlock(members: dict[str, Any], passphrase: bytes | None) -> dict[str, Any]
     kdf = object_of(members, "kdf")
     need(text_of(kdf, "name") == "argon2id", "unknown key derivation", "UNSUPPORTED")
     operations = number_of(kdf, "operations", 1, MOST_OPERATIONS)
-    memory = number_of(kdf, "memory", pwhash.argon2id.MEMLIMIT_MIN, MOST_MEMORY)
+    memory = number_of(kdf, "memory", LEAST_MEMORY, MOST_MEMORY)
+    need(memory % 1024 == 0, "key derivation: memory is not a multiple of 1024")
     salt, nonce = bytes_of(kdf, "salt", 16), bytes_of(members, "nonce", 24)
     text = text_of(members, "sealed")
     sealed = unhex(text, len(text) // 2, "member sealed")
@@ -96,11 +103,11 @@ def _epochs(members: dict[str, Any], role: str) -> dict[int, Epoch]:
     epochs: dict[int, Epoch] = {}
     for item in objects_of(members, "epochs"):
         number = number_of(item, "epoch", 1, 2**32 - 1)
-        need(number not in epochs, f"epoch {number} is there twice")
+        need(number > max(epochs, default=0), "epochs are not in ascending order")
         secret = bytes_of(item, "data_secret_key", 32) if role == "restore" else None
         epochs[number] = Epoch(
             bytes_of(item, "metadata_key", 32), bytes_of(item, "data_public_key", 32), secret)
-    need(bool(epochs), "a key file without epochs")
+    need(1 <= len(epochs) <= MOST_EPOCHS, "number of epochs")
     return epochs
 
 
@@ -120,10 +127,11 @@ def read_key_file(text: bytes, passphrase: bytes | None = None) -> KeyFile:
 
 def check_certificate(key_file: KeyFile, writer: dict[str, Any]) -> bytes:
     """The public key of a writer, whose certificate the repository's key signed (§3.1)."""
-    public_key = bytes_of(writer, "public_key", 32)
+    public_key, name = bytes_of(writer, "public_key", 32), text_of(writer, "name")
+    need(bool(WRITER_NAME.fullmatch(name)), f"writer's name {name!r}")
     issued = struct.pack("<q", parse_time(text_of(writer, "issued")))
     message = (b"hq-backup writer v1\0" + key_file.repository_id + public_key + issued
-               + text_of(writer, "name").encode())
+               + name.encode())
     verify(bytes_of(writer, "certificate", 64), message, key_file.repository_public_key,
            "the writer's certificate")
     return public_key

@@ -69,6 +69,7 @@ LARGEST_ENTRY = 64 * MIB
 CHUNK_REFERENCE = struct.Struct("<32sI")
 (PATH, TYPE, MODE, UID, GID, MODIFIED, SIZE, CHUNKS, MAP, TARGET, DAMAGED, ATTRIBUTE, OWNER,
  GROUP) = range(1, 15)
+ONLY_WITH = {CHUNKS: FILE, MAP: RELATION, TARGET: LINK, DAMAGED: RELATION}
 INTEGERS = {TYPE: "<B", MODE: "<I", UID: "<I", GID: "<I", MODIFIED: "<q", SIZE: "<Q"}
 
 
@@ -93,16 +94,16 @@ class Entry:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Tags and values of an entry: each once but attributes, none that must be understood."""
+    """The known tags of an entry and their values; each once but attributes."""
     at, seen = 0, set()
     while at < len(data):
         need(len(data) - at >= 6, "entry: cut short")
         tag, length = struct.unpack_from("<HI", data, at)
         at += 6
         need(length <= len(data) - at, f"tag {tag}: longer than its entry")
-        need(tag == ATTRIBUTE or tag not in seen, f"tag {tag} is there twice")
-        seen.add(tag)
         if PATH <= tag <= GROUP:
+            need(tag == ATTRIBUTE or tag not in seen, f"tag {tag} is there twice")
+            seen.add(tag)
             yield tag, data[at : at + length]
         else:
             need(not tag & 0x8000, f"entry: tag {tag:#x}", "UNSUPPORTED")
@@ -178,9 +179,13 @@ def _check_entry(entry: Entry) -> None:
 def read_entry(data: bytes) -> Entry:
     """One entry, without its length."""
     entry = Entry(b"", 0)
+    tags = set()
     for tag, value in _fields(data):
+        tags.add(tag)
         _store(entry, tag, value)
     _check_entry(entry)
+    for tag, only in ONLY_WITH.items():
+        need(tag not in tags or entry.type == only, f"tag {tag} in an entry of type {entry.type}")
     return entry
 
 

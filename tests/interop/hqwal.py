@@ -81,7 +81,7 @@ def _check_place(name: WalName, header: WalHeader) -> None:
          f"{name.name}: segment size")
     start = _segment_start(name.segment, size)
     begin, end = (name.begin, name.end) if header.type == PART else (0, size)
-    need(begin <= end <= size, f"{name.name}: outside of its segment")
+    need(begin < end <= size, f"{name.name}: outside of its segment")
     need((header.start, header.end) == (start + begin, start + end),
          f"{name.name}: header and name differ")
     need(header.raw_length == end - begin, f"{name.name}: raw length")
@@ -98,6 +98,7 @@ def read_header(name: WalName, data: bytes) -> WalHeader:
     check_zero(reserved, name.name)
     header = WalHeader(data[: HEADER.size], kind, epoch, timeline, start, end, system,
                        segment_size, raw_length, first, last, sent, sealed)
+    need(1 <= raw_length <= LARGEST_SEGMENT, f"{name.name}: raw length")
     need((kind, timeline, system) == (name.type, name.timeline, name.system),
          f"{name.name}: header and name differ")
     _check_place(name, header)

@@ -198,10 +198,12 @@ class Keys:
             "host": "unit", "program": "hqwriter", "writer": self.writer(),
             "manifest": {"chunks": [chunk.hex() for chunk in chunks], "bytes": len(stream),
                          "entries": entries},
-            "statistics": {}, "postgresql": {
+            "statistics": {"files": entries, "bytes": len(stream), "pages": 0, "damaged_pages": 0,
+                           "new_bytes": 0, "stored_bytes": 0},
+            "postgresql": {
                 "version_number": 150020, "system_identifier": "7312345678901234567",
                 "mode": "stream", "timeline": 1, "start_lsn": "0/2000028",
-                "stop_lsn": "0/2000100", "wal_segment_size": 16777216, "block_size": 8192,
+                "stop_lsn": "0/2000100", "wal_segment_size": 1048576, "block_size": 8192,
                 "checksums": True, "tablespaces": []}} | changed
         text = json.dumps(members).encode()
         message = b"hq-backup manifest v1\0" + name.encode() + b"\0" + text

@@ -16,7 +16,7 @@ import re
 import sys
 from typing import Iterable
 
-from hqbase import FormatError, need, parse_time, print_lsn, print_time
+from hqbase import FormatError, fail, need, parse_time, print_lsn, print_time
 from hqformat import DirectoryStore, Repository
 from hqkeys import read_key_file
 from hqmanifest import DIRECTORY, FILE, LINK, Entry
@@ -32,28 +32,22 @@ class Target:
 
     def __init__(self, root: str):
         self.root = os.fsencode(root)
-        self.links: set[bytes] = set()
         self.folders: list[Entry] = []
         os.makedirs(self.root, mode=0o700)
 
     def path(self, entry: Entry) -> bytes:
-        """Where an entry goes; its folder is made, and is no link."""
-        parts = entry.path.split(b"/")
-        for depth in range(1, len(parts)):
-            need(b"/".join(parts[:depth]) not in self.links, f"{entry.path!r}: below a link")
+        """Where an entry goes; its folder is made."""
         path = os.path.join(self.root, entry.path)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            fail("CORRUPT", f"{entry.path!r}: below something that is no directory")
         return path
 
     def folder(self, entry: Entry) -> None:
         """A directory, or a tablespace's link that becomes one."""
         os.makedirs(self.path(entry), exist_ok=True)
         self.folders.append(entry)
-
-    def link(self, entry: Entry) -> None:
-        """A symbolic link."""
-        os.symlink(entry.target or b"", self.path(entry))
-        self.links.add(entry.path)
 
     def file(self, entry: Entry, content: Iterable[bytes]) -> None:
         """A file, whose size is checked once more."""
@@ -89,7 +83,7 @@ def restore(repository: Repository, cluster: str, backup: str, directory: str) -
         if entry.type == DIRECTORY or entry.type == LINK and TABLESPACE.fullmatch(entry.path):
             target.folder(entry)
         elif entry.type == LINK:
-            target.link(entry)
+            fail("CORRUPT", f"{entry.path!r}: a link that is not a tablespace's")
         elif entry.path == CONTROL_FILE:
             control = entry
         else:

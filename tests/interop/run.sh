@@ -143,6 +143,40 @@ if start_restored recovered; then
     check "page checksums hold" as "$pg_bin/pg_checksums" --check -D "$scratch/recovered"
 fi
 
+# ---- the other direction: the engine reads what a stranger wrote from the same document ----------
+must "$python" "$here/foreign.py" "$scratch/foreign"
+cp "$scratch/out" "$scratch/cases"
+chown -R "$user" "$scratch/foreign"
+foreign() { # foreign CASE: hq-restore of its backup, into $scratch/f
+    rm -rf "${scratch:?}/f"
+    as "$scratch/bin/hq-restore" pg --repository "$scratch/foreign/$1" \
+        --key "$scratch/foreign/restore.key" --cluster main --immediate --to "$scratch/f"
+}
+check "hq-restore restores a stranger's backup" foreign good
+must reader "$scratch/foreign/good" "$scratch/foreign/restore.key" main 20260101T000000Z-0011aabb "$scratch/f-py"
+tree "$scratch/f" >"$scratch/tree-hq"
+tree "$scratch/f-py" >"$scratch/tree-py"
+check "as the reader does" diff <(grep -v '^ [0-7]*$' "$scratch/tree-py") <(grep -v '^ [0-7]*$' "$scratch/tree-hq")
+must reader "$scratch/foreign/good" "$scratch/foreign/restore.key" main --wal "$scratch/f-wal"
+for segment in "$scratch"/f-wal/*/*; do
+    name=$(basename "$segment")
+    check "hq-restore fetches a stranger's $name" as "$scratch/bin/hq-restore" wal-get --cluster main \
+        --repository "$scratch/foreign/good" --key "$scratch/foreign/restore.key" "$name" "$scratch/f/$name"
+    check "as the reader does" cmp "$segment" "$scratch/f/$name"
+done
+while read -r case statuses; do
+    [ "$case" != good ] || continue
+    foreign "$case" >"$scratch/out" 2>&1
+    status=$?
+    if [[ "|$statuses|" == *"|$status|"* ]]; then ok "hq-restore refuses $case"; else
+        not_ok "hq-restore refuses $case (status $status, not $statuses)" "$scratch/out"
+    fi
+    rm -rf "$scratch/f-py"
+    if [ "$statuses" = 11 ]; then wanted=UNSUPPORTED; else wanted='(CORRUPT|MISSING|REGION|UNSUPPORTED)'; fi
+    refuse "so does the reader" 1 "^restore.py: $wanted: " \
+        reader "$scratch/foreign/$case" "$scratch/foreign/restore.key" main 20260101T000000Z-0011aabb "$scratch/f-py"
+done <"$scratch/cases"
+
 # ---- trouble by its name -------------------------------------------------------------------------
 refuse "another region" 1 '^restore.py: REGION: ' \
     reader --region EU "$repository" "$scratch/restore.key" --list

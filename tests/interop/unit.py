@@ -116,7 +116,8 @@ class KeyFiles(Case):
         self.fails("CORRUPT", self.read, members | {"role": "sidecar"}, b"open")
 
     def test_kdf_limits(self) -> None:
-        for change in ({"operations": 17}, {"memory": (4 << 30) + 1}, {"operations": 0}):
+        for change in ({"operations": 17}, {"memory": (4 << 30) + 1}, {"operations": 0},
+                       {"memory": 7168}, {"memory": 8193}):
             self.fails("CORRUPT", self.read, ONE.protected(b"open", **change), b"open")
         self.fails("UNSUPPORTED", self.read, ONE.protected(b"open", name="scrypt"), b"open")
 
@@ -126,6 +127,9 @@ class KeyFiles(Case):
         self.fails("UNSUPPORTED", self.read, good | {"format": "another"})
         self.fails("CORRUPT", self.read, good | {"identity_key": good["identity_key"].upper()})
         self.fails("CORRUPT", self.read, good | {"epochs": good["epochs"] * 2})
+        self.fails("CORRUPT", self.read, good | {"epochs": []})
+        for region in ("tr", "T", "TR_1", "T" * 33):
+            self.fails("CORRUPT", self.read, good | {"region": region})
         self.fails("CORRUPT", read_key_file, b" " * (MIB + 1))
 
     def test_repository_json(self) -> None:
@@ -268,6 +272,8 @@ class Roots(Case):
     def test_writers(self) -> None:
         self.replaced("CORRUPT", ROOT_NAME, self.root(writer=Keys("two").writer()))
         self.replaced("CORRUPT", ROOT_NAME, self.root(writer=ONE.writer() | {"name": "other"}))
+        quoted = ONE.writer() | {"name": 'a"b'}
+        self.replaced("CORRUPT", ROOT_NAME, self.root(writer=quoted))
         late = {"issued": "2026-01-01T00:00:00.000001Z"}
         self.replaced("CORRUPT", ROOT_NAME, self.root(writer=ONE.writer() | late))
         body = bytes(64) + b'{"version": 1}'
@@ -314,12 +320,15 @@ class Manifests(Case):
         self.fails("CORRUPT", read_entry, field(2, b"\2"))
         self.bad("UNSUPPORTED", entry(b"a", 5))
         self.bad("UNSUPPORTED", entry(b"a", 2, field(0x8001, b"")))
-        for bad in (field(3, bytes(3)), field(3, struct.pack("<I", 0o10000)), field(2, b"\2"),
+        for bad in (field(10, b"x"), field(9, bytes(36)), field(8, b""), field(11, b""),
+                    field(3, bytes(3)), field(3, struct.pack("<I", 0o10000)), field(2, b"\2"),
                     field(6, bytes(9)), field(11, bytes(3)), field(12, b"\2\0a"), b"\0",
                     struct.pack("<HI", 99, 1)):
             self.bad("CORRUPT", entry(b"a", 2, bad))
         twice = entry(b"a", 2, field(12, b"\1\0nv"), field(12, b"\1\0mw"))
         self.assertEqual(next(read_manifest([twice])).attributes, [(b"n", b"v"), (b"m", b"w")])
+        unknown = entry(b"a", 2, field(99, b"1"), field(99, b"2"))
+        self.assertEqual(next(read_manifest([unknown])).path, b"a")
 
     def test_what_each_type_needs(self) -> None:
         self.bad("CORRUPT", entry(b"a", 1))
@@ -390,6 +399,8 @@ class Wal(Case):
                                     (1, (start, start + size, size), size - 1),
                                     (1, (0, size, size), size), (3, (0, 0, 0), 4)):
             self.fails("CORRUPT", self.read, self.wal("", kind, place, bytes(length)))
+        self.fails("CORRUPT", self.read, self.wal(".00000001-00000001", 2,
+                                                  (start + 1, start + 1, size), b""))
         self.fails("UNSUPPORTED", self.read,
                    self.wal("", 4, (start, start + size, size), bytes(size)))
 
