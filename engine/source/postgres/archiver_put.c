@@ -60,7 +60,7 @@ static void
 describe(const struct hq_archiver *a, const struct cut *cut, struct hq_wal_info *info)
 {
     const struct segment *s = cut->segment;
-    __attribute__((unused)) bool whole = cut->to == s->end;
+    bool whole = cut->to == s->end;
     bool wide = whole || s->parts.count + 1 >= PARTS_MAX;
 
     *info = (struct hq_wal_info){

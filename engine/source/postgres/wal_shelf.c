@@ -91,7 +91,7 @@ static int
 take_object(const struct hq_object_info *object, void *context, struct hq_error *err)
 {
     struct wal_shelf *shelf = context;
-    struct wal_branch *branch;
+    struct wal_branch *branch = NULL;
     struct hq_wal_info info;
 
     if (!hq_wal_name_parse(object->name, shelf->cluster, shelf->segment_size, &info))

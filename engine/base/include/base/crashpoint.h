@@ -14,7 +14,7 @@
 void hq_crash_point_pass(const char *label);
 #define HQ_CRASH_POINT(label) hq_crash_point_pass(label)
 #else
-#define HQ_CRASH_POINT(label) ((void)0)
+#define HQ_CRASH_POINT(label) ((void)(label))
 #endif
 
 #endif
