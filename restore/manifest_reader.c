@@ -147,25 +147,49 @@ hq_chunk_read(struct hq_chunk_reader *r, const struct hq_id *id, enum hq_chunk_k
     return 0;
 }
 
+/** Counts what passes on its way to the caller. */
+struct counted {
+    hq_entry_fn *each;
+    void *context;
+    uint64_t entries;
+};
+
+static int
+count_entry(const struct hq_entry *entry, void *context, struct hq_error *err)
+{
+    struct counted *counted = context;
+
+    counted->entries++;
+    return counted->each(entry, counted->context, err);
+}
+
 int
 hq_manifest_read(struct hq_chunk_reader *r, const struct hq_root *root, hq_entry_fn *each,
                  void *context, struct hq_error *err)
 {
     HQ_AUTO(hq_buf_clear)
     struct hq_buf piece = {0};
+    struct counted counted = {.each = each, .context = context};
     struct hq_entry_decoder *decoder = hq_entry_decoder_new(err);
     int result = decoder == NULL ? -1 : 0;
+    uint64_t bytes = 0;
 
     for (size_t i = 0; result == 0 && i < root->chunk_count; i++) {
         result = hq_chunk_read(r, &root->chunks[i], HQ_CHUNK_MANIFEST, 0, &piece, err);
+        bytes += piece.len;
         if (result != 0)
             hq_error_prefix(err, "manifest of backup %s", root->backup);
         else
-            result = hq_entry_decoder_feed(decoder, piece.data, piece.len, each, context, err);
+            result =
+                hq_entry_decoder_feed(decoder, piece.data, piece.len, count_entry, &counted, err);
     }
     if (result == 0)
         result = hq_entry_decoder_end(decoder, err);
     hq_entry_decoder_free(decoder);
+    /* A list of chunks that is cut at the end of an entry shows in nothing else. */
+    if (result == 0 && (bytes != root->manifest_bytes || counted.entries != root->manifest_entries))
+        result = hq_fail(err, HQ_E_CORRUPT,
+                         "manifest of backup %s: it is not as long as its root says", root->backup);
     return result;
 }
 

@@ -128,7 +128,8 @@ see_pack(const struct hq_object_info *object, void *context, struct hq_error *er
     const char *base = strrchr(object->name, '/');
 
     (void)err;
-    if (base == NULL || hq_hex_decode(base + 1, strlen(base + 1), key.id.bytes, HQ_ID_BYTES) != 0)
+    if (n->count == 0 || base == NULL ||
+        hq_hex_decode(base + 1, strlen(base + 1), key.id.bytes, HQ_ID_BYTES) != 0)
         return 0;
     found = bsearch(&key, n->packs, n->count, sizeof *n->packs, compare_packs);
     if (found != NULL && object->size > found->end) {
@@ -182,6 +183,22 @@ check_packs(const struct hq_repository *repository, struct needed *n, struct hq_
     return absent ? hq_manifest_read(n->reader, &n->plan->root, blame_entry, n, err) : 0;
 }
 
+/*
+ * An index that is gone leaves no trace, so with damage allowed the packs that no index names are
+ * always looked at: load does that only when it saw a damaged one.
+ */
+static int
+load_index(const struct hq_repository *repository, struct hq_plan *plan, bool allow_damaged,
+           struct hq_error *err)
+{
+    plan->index = hq_index_map_load(repository, allow_damaged ? &plan->damaged_indexes : NULL, err);
+    if (plan->index == NULL)
+        return -1;
+    if (!allow_damaged || plan->damaged_indexes > 0)
+        return 0;
+    return hq_index_map_add_unnamed(repository, plan->index, &plan->damaged_indexes, err);
+}
+
 int
 plan_check_objects(const struct hq_repository *repository, struct hq_plan *plan, bool allow_damaged,
                    struct hq_error *err)
@@ -189,8 +206,7 @@ plan_check_objects(const struct hq_repository *repository, struct hq_plan *plan,
     struct needed n = {.plan = plan, .allow_damaged = allow_damaged};
     int result = -1;
 
-    plan->index = hq_index_map_load(repository, allow_damaged ? &plan->damaged_indexes : NULL, err);
-    if (plan->index == NULL)
+    if (load_index(repository, plan, allow_damaged, err) != 0)
         return -1;
     n.reader = hq_chunk_reader_new(repository, plan->index, err);
     if (n.reader != NULL && hq_manifest_read(n.reader, &plan->root, need_entry, &n, err) == 0)

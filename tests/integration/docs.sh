@@ -48,7 +48,7 @@ while read -r program command; do
     "$bin/$program" --dump-options | awk -F'\t' '$1 == "command" {print $2}' | grep -qxF -- "$command" ||
         "$bin/$program" --dump-options | awk -F'\t' '$1 == "command" {print $2}' | grep -qxF -- "${command% *}" ||
         echo "$program $command"
-done <"$scratch/used" | grep -vE 'hq-backup (needs|does|is|backs)' >"$scratch/unknown"
+done <"$scratch/used" | grep -vE 'hq-backup (needs|does|is|backs|protects)' >"$scratch/unknown"
 [ ! -s "$scratch/unknown" ]
 ok $? "commands in the documents exist" "$scratch/unknown"
 DESTDIR=$scratch/install cmake --install "${HQ_RELEASE:-build/release}" >"$scratch/out" 2>&1 &&
