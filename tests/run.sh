@@ -1,10 +1,10 @@
 #!/bin/sh
 # Every test: `sh tests/run.sh`. Installs what they need, builds with gcc and clang and the
-# sanitizers, runs them all, ends with 'N passed, N failed'. Some 15 minutes on two cores.
+# sanitizers, runs them all, ends with 'N passed, N failed'. Some 25 minutes on two cores.
 #
 #     sh tests/run.sh [STEP...]     only these: see the list at the end
 #
-# Environment: HQ_FUZZ_SECONDS (per target, default 10), HQ_LOGS (directory for outputs).
+# Environment: HQ_FUZZ_SECONDS (per target, default 6), HQ_LOGS (directory for outputs).
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -97,7 +97,7 @@ step_fuzz() {
     one build-fuzz build fuzz
     for target in build/fuzz/tests/*_fuzz; do
         name=$(basename "$target" _fuzz)
-        one "fuzz-$name" sh tests/fuzz/run.sh "$target" "tests/fuzz/corpus/$name" "${HQ_FUZZ_SECONDS:-10}"
+        one "fuzz-$name" sh tests/fuzz/run.sh "$target" "tests/fuzz/corpus/$name" "${HQ_FUZZ_SECONDS:-6}"
     done
 }
 
