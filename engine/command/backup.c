@@ -1,4 +1,5 @@
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
@@ -7,6 +8,7 @@
 #include "command.h"
 #include "engine/archive_thread.h"
 #include "engine/backup_job.h"
+#include "postgres/connection.h"
 
 /* How long the archiver of this process may take to get the slot before somebody else has it. */
 enum {
@@ -44,13 +46,33 @@ print_result(const struct hq_command_line *line, const struct hq_root *root,
     return failed;
 }
 
+/* The archiver tries again for as long as a server may come back; here somebody waits. */
+static int
+reach_server(const struct hq_site *site, struct hq_error *err)
+{
+    struct hq_pg_options options = hq_site_connection(site);
+    struct hq_pg *pg = NULL;
+
+    if (hq_pg_connect(&options, &pg, err) != 0)
+        return -1;
+    hq_pg_close(pg);
+    return 0;
+}
+
+static void
+note_archive_end(void *context)
+{
+    atomic_store((atomic_bool *)context, true);
+}
+
 /* Without WAL from its beginning on a backup is worth nothing: see to it that WAL is streamed. */
 static int
-see_to_wal(struct hq_site *site, struct hq_archive_thread **archive, struct hq_error *err)
+see_to_wal(struct hq_site *site, struct hq_archive_thread **archive, atomic_bool *ended,
+           struct hq_error *err)
 {
     struct hq_archiver_position position = {0};
 
-    if (hq_archive_thread_start(site, NULL, NULL, archive, err) != 0) {
+    if (hq_archive_thread_start(site, note_archive_end, ended, archive, err) != 0) {
         if (err->code != HQ_E_BUSY)
             return -1;
         hq_error_clear(err); /* hq-backupd of this host does it */
@@ -58,7 +80,7 @@ see_to_wal(struct hq_site *site, struct hq_archive_thread **archive, struct hq_e
     }
     /* A slot that stays busy is used by a daemon elsewhere: the wait at the end will tell. */
     for (int waited = 0; waited < STREAMING_WAIT_MS && !position.streaming; waited += LOOK_MS) {
-        if (!hq_clock_sleep_ms(LOOK_MS, hq_cli_stop()))
+        if (atomic_load(ended) || !hq_clock_sleep_ms(LOOK_MS, hq_cli_stop()))
             break;
         hq_archive_thread_position(*archive, &position);
     }
@@ -91,11 +113,12 @@ run_backup(const struct hq_command_line *line, struct hq_error *err)
 {
     struct hq_archive_thread *archive = NULL;
     struct hq_error archive_err = {0};
+    atomic_bool ended = false;
     struct hq_site site;
     int failed = -1;
 
     if (command_open_site(line, &site, err) == 0 && hq_site_open_catalog(&site, err) == 0 &&
-        see_to_wal(&site, &archive, err) == 0)
+        reach_server(&site, err) == 0 && see_to_wal(&site, &archive, &ended, err) == 0)
         failed = back_up(line, &site, err);
     if (archive != NULL && hq_archive_thread_stop(archive, &archive_err) != 0) {
         /* What stopped the WAL is why the backup could not become recoverable. */
