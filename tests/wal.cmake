@@ -1,3 +1,13 @@
+# What the files of the module under test share is not seen by its users.
+foreach(name IN ITEMS scan spool shelf store)
+    hq_unit(wal_${name} DEPENDS hq_postgres hq_storage_memory)
+    target_include_directories(wal_${name}_test PRIVATE
+                               ${PROJECT_SOURCE_DIR}/engine/source/postgres)
+endforeach()
+target_sources(wal_shelf_test PRIVATE unit/fixture.c)
+target_sources(wal_store_test PRIVATE unit/fixture.c)
+hq_fuzz(walscan DEPENDS hq_postgres)
+
 # Against a real server; skipped (77) where PostgreSQL is not installed.
 add_executable(archiver_test integration/archiver_test.c)
 target_link_libraries(archiver_test PRIVATE hq_flags hq_postgres)

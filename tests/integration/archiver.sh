@@ -3,6 +3,7 @@
 # repository with the server's segment files: archiver.sh PATH/archiver_test.
 # HQ_TEST_PGBIN names another server's programs; HQ_TEST_ROUNDS how often it is killed at random.
 set -euo pipefail
+set +m
 
 tool=$1
 bin=${HQ_TEST_PGBIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)}
@@ -73,7 +74,7 @@ stop() {
 }
 # The archiver in the background.
 begin() {
-    HQ_TEST_CONNINFO=${conn:-$(conninfo)} "$tool" run "$place" >"$scratch/out" 2>&1 &
+    HQ_TEST_CONNINFO=$(conninfo) "$tool" run "$place" >"$scratch/out" 2>&1 &
     archiver=$!
 }
 end() {
@@ -98,6 +99,14 @@ await() {
         sleep 0.1
     done
     fail "durable is $(fact durable), not $1"
+}
+# await_text TEXT: in what the archiver says.
+await_text() {
+    for _ in $(seq 100); do
+        ! grep -q -- "$1" "$scratch/out" || return 0
+        sleep 0.1
+    done
+    fail "the archiver does not say \"$1\""
 }
 # verify [AT_LEAST [WALDIR]]: what is stored is what the server has, from the first byte to AT_LEAST.
 verify() {
@@ -265,38 +274,55 @@ end
 verify "$(flush_lsn)"
 ok "after a crash of the server it goes on"
 
-# 5. The store fails and comes back; nothing is acknowledged meanwhile.
-begin
-await "$(flush_lsn)"
-mv "$place/repository/wal" "$place/repository/away"
-touch "$place/repository/wal"
-before=$(fact durable)
-write_some 30000
-sleep 1
-grep -q "WAL can't be stored" "$scratch/out" || fail "nothing is said of the store"
-[ "$(sql -c "SELECT pg_wal_lsn_diff(flush_lsn, '0/0') FROM pg_stat_replication")" = "$before" ] || fail "told more than is stored"
-rm "$place/repository/wal"
-mv "$place/repository/away" "$place/repository/wal"
-await "$(flush_lsn)"
-lsn=$(flush_lsn)
-end
-verify "$lsn"
-ok "a store that fails is waited for"
-
-# 6. No room for the spool.
-if [ "$(id -u)" = 0 ] && mkdir "$scratch/small" && mount -t tmpfs -o size=600k tmpfs "$scratch/small" 2>/dev/null; then
-    HQ_TEST_SPOOL=$scratch/small begin
-    write_some 20000
-    for _ in $(seq 50); do
-        grep -q NO_SPACE "$scratch/out" && break
+# 5. No room in the store, then none for the spool; nothing is acknowledged meanwhile.
+small=$scratch/small
+mkdir "$small"
+if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=2m tmpfs "$small" 2>/dev/null; then
+    mv "$place" "$scratch/place-before"
+    mkdir "$place" "$small/repository"
+    ln -s "$small/repository" "$place/repository"
+    sql -c "SELECT pg_drop_replication_slot('hq_backup')" >/dev/null
+    "$tool" init "$place"
+    begin
+    write_some 100
+    await "$(flush_lsn)"
+    head -c 4m /dev/zero >"$small/filler" 2>/dev/null || true
+    before=$(fact durable)
+    write_some 3000
+    await_text "WAL can't be stored"
+    sleep 0.5
+    told=$(sql -c "SELECT pg_wal_lsn_diff(flush_lsn, '0/0') FROM pg_stat_replication")
+    [ "$told" = "$(fact durable)" ] || fail "told $told, stored $(fact durable)"
+    [ "$told" -lt "$(flush_lsn)" ] || fail "told more than there is room for"
+    # The server is lost while the store is full: the spool has what nobody else may have.
+    received=$(fact received)
+    stop "$data" immediate
+    sleep 1
+    rm "$small/filler"
+    for _ in $(seq 100); do
+        [ "$(fact durable)" -ge "$received" ] && break
         sleep 0.1
     done
-    grep -q NO_SPACE "$scratch/out" || fail "a full spool is not told"
-    mount -o remount,size=20m "$scratch/small"
+    verify "$received"
+    start
+    write_some 100
+    await "$(flush_lsn)"
+    end
+    verify "$before"
+    ok "a full store is waited for, and what was received outlives its server"
+
+    rm -rf "$place" "$small"/*
+    mv "$scratch/place-before" "$place"
+    sql -c "SELECT pg_drop_replication_slot('hq_backup')" >/dev/null
+    mount -o remount,size=600k "$small"
+    HQ_TEST_SPOOL=$small begin
+    write_some 20000
+    await_text NO_SPACE
+    mount -o remount,size=20m "$small"
     await "$(flush_lsn)"
     lsn=$(flush_lsn)
     end
-    umount "$scratch/small"
+    umount "$small"
     verify "$lsn"
     ok "a full spool is told, and goes on when there is room"
 fi

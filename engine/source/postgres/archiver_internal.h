@@ -108,6 +108,14 @@ enum archiver_end {
 /** Connect, stream until one of these, store what was received, disconnect. */
 enum archiver_end archiver_round(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
 
+/** Add a new segment to the list. The one at a->start gets what is known of its parts. */
+void archiver_append(struct hq_archiver *a, struct segment *s);
+/**
+ * @p len more bytes are in the spool file of @p s: the storer may take them, and the segment too
+ * when they are its last.
+ */
+void archiver_hand_over(struct hq_archiver *a, struct segment *s, size_t len, int64_t sent_us);
+
 /** The storer. _join makes it store what is there and end; -1 with its failure. */
 int archiver_storer_start(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
 int archiver_storer_join(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;

@@ -73,25 +73,6 @@ wait_for_room(struct hq_archiver *a, struct hq_error *err)
     return 1;
 }
 
-static void
-append_segment(struct hq_archiver *a, struct segment *s)
-{
-    /* Of the first one a part may be stored already. */
-    if (s->start == a->start.lsn) {
-        s->stored = a->start.stored;
-        s->parts = a->start.parts;
-        a->start.parts = (struct wal_parts){0};
-    }
-    pthread_mutex_lock(&a->lock);
-    if (a->last != NULL)
-        a->last->next = s;
-    else
-        a->first = s;
-    a->last = s;
-    a->segments++;
-    pthread_mutex_unlock(&a->lock);
-}
-
 /* The segment that takes the next byte: at a segment's beginning a new one. */
 static int
 current_segment(struct hq_archiver *a, struct segment **out, struct hq_error *err)
@@ -106,7 +87,7 @@ current_segment(struct hq_archiver *a, struct segment **out, struct hq_error *er
         *out = segment_open(a, a->next_lsn, err);
         if (*out == NULL)
             return -1;
-        append_segment(a, *out);
+        archiver_append(a, *out);
         return 1;
     }
     /* It is not full, so the storer leaves it alone. */
@@ -114,26 +95,6 @@ current_segment(struct hq_archiver *a, struct segment **out, struct hq_error *er
     *out = a->last;
     pthread_mutex_unlock(&a->lock);
     return 1;
-}
-
-/* Bytes are in the spool: hand them to the storer. Nothing of @p s is touched afterwards. */
-static void
-hand_over(struct hq_archiver *a, struct segment *s, size_t len, int64_t sent_us)
-{
-    bool wake = false;
-
-    pthread_mutex_lock(&a->lock);
-    s->received += len;
-    s->sent_us = sent_us;
-    if (s->received > s->stored && s->oldest_sent_us == 0) {
-        s->oldest_sent_us = sent_us;
-        wake = true;
-    }
-    wake = wake || s->received == s->end;
-    a->position.received_lsn = s->received;
-    if (wake)
-        pthread_cond_signal(&a->work);
-    pthread_mutex_unlock(&a->lock);
 }
 
 /* @return 1, 0 at *stop or when the storer failed (what is left is received again), or -1. */
@@ -159,7 +120,7 @@ take_data(struct hq_archiver *a, const struct hq_wal_message *m, struct hq_error
         if (segment_write(s, m->data + done, n, err) != 0)
             return -1;
         HQ_CRASH_POINT("wal.spool.after-write");
-        hand_over(a, s, n, m->sent_us);
+        archiver_hand_over(a, s, n, m->sent_us);
         a->next_lsn += n;
         done += n;
     }

@@ -9,6 +9,44 @@ enum {
     LONGEST_BACKOFF_MS = 30000
 };
 
+void
+archiver_append(struct hq_archiver *a, struct segment *s)
+{
+    /* Of the first one a part may be stored already. */
+    if (s->start == a->start.lsn) {
+        s->stored = a->start.stored;
+        s->parts = a->start.parts;
+        a->start.parts = (struct wal_parts){0};
+    }
+    pthread_mutex_lock(&a->lock);
+    if (a->last != NULL)
+        a->last->next = s;
+    else
+        a->first = s;
+    a->last = s;
+    a->segments++;
+    pthread_mutex_unlock(&a->lock);
+}
+
+void
+archiver_hand_over(struct hq_archiver *a, struct segment *s, size_t len, int64_t sent_us)
+{
+    bool wake = false;
+
+    pthread_mutex_lock(&a->lock);
+    s->received += len;
+    s->sent_us = sent_us;
+    if (s->received > s->stored && s->oldest_sent_us == 0) {
+        s->oldest_sent_us = sent_us;
+        wake = true;
+    }
+    wake = wake || s->received == s->end;
+    a->position.received_lsn = s->received;
+    if (wake)
+        pthread_cond_signal(&a->work);
+    pthread_mutex_unlock(&a->lock);
+}
+
 /* A segment that is whole in the store is done with. Caller holds the lock. */
 static struct segment *
 take_done(struct hq_archiver *a)

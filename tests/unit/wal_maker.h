@@ -1,0 +1,147 @@
+/**
+ * @file wal_maker.h
+ * Writes WAL as PostgreSQL does, for tests: pages with headers, records that go over them.
+ */
+#ifndef HQ_TESTS_WAL_MAKER_H
+#define HQ_TESTS_WAL_MAKER_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/buffer.h"
+
+enum {
+    MAKER_PAGE = 8192,
+    MAKER_SEGMENT = 1 << 20
+};
+
+struct wal_maker {
+    struct hq_buf bytes; /* from LSN `start` on */
+    uint64_t start;
+    uint64_t previous; /* LSN of the last record */
+    uint16_t magic;
+};
+
+static inline uint64_t
+maker_lsn(const struct wal_maker *m)
+{
+    return m->start + m->bytes.len;
+}
+
+/* @p rest: bytes of a record that began before this page; @p flags besides. */
+static inline void
+maker_page(struct wal_maker *m, uint32_t rest, unsigned flags)
+{
+    uint64_t lsn = maker_lsn(m);
+    bool first = lsn % MAKER_SEGMENT == 0;
+
+    hq_buf_put_u16(&m->bytes, m->magic);
+    hq_buf_put_u16(&m->bytes, (uint16_t)((rest > 0 ? 1u : 0u) | (first ? 2u : 0u) | flags));
+    hq_buf_put_u32(&m->bytes, 1); /* timeline */
+    hq_buf_put_u64(&m->bytes, lsn);
+    hq_buf_put_u32(&m->bytes, rest);
+    hq_buf_put_u32(&m->bytes, 0);
+    if (!first)
+        return;
+    hq_buf_put_u64(&m->bytes, 42); /* system */
+    hq_buf_put_u32(&m->bytes, MAKER_SEGMENT);
+    hq_buf_put_u32(&m->bytes, MAKER_PAGE);
+}
+
+static inline void
+maker_align(struct wal_maker *m)
+{
+    hq_buf_put_zero(&m->bytes, (size_t)(-maker_lsn(m) % 8));
+}
+
+/* Bytes that go over page boundaries; the record has @p len bytes left here. */
+static inline void
+maker_spread(struct wal_maker *m, const uint8_t *data, size_t len)
+{
+    while (len > 0) {
+        size_t room = MAKER_PAGE - maker_lsn(m) % MAKER_PAGE;
+        size_t n = len < room ? len : room;
+
+        hq_buf_put(&m->bytes, data, n);
+        data += n;
+        len -= n;
+        if (len > 0)
+            maker_page(m, (uint32_t)len, 0);
+    }
+}
+
+/* A whole record: header and @p body (its further headers and data). @return its LSN. */
+static inline uint64_t
+maker_record(struct wal_maker *m, uint8_t rmgr, uint8_t info, const void *body, size_t len)
+{
+    struct hq_buf record = {0};
+    uint64_t lsn;
+
+    maker_align(m);
+    if (maker_lsn(m) % MAKER_PAGE == 0)
+        maker_page(m, 0, 0);
+    lsn = maker_lsn(m);
+    hq_buf_put_u32(&record, (uint32_t)(24 + len));
+    hq_buf_put_u32(&record, 7); /* xid */
+    hq_buf_put_u64(&record, m->previous);
+    hq_buf_put_u8(&record, info);
+    hq_buf_put_u8(&record, rmgr);
+    hq_buf_put_zero(&record, 6); /* padding, CRC */
+    hq_buf_put(&record, body, len);
+    maker_spread(m, record.data, record.len);
+    hq_buf_clear(&record);
+    m->previous = lsn;
+    return lsn;
+}
+
+/* A record of no interest, @p len bytes after its header. */
+static inline uint64_t
+maker_filler(struct wal_maker *m, size_t len)
+{
+    struct hq_buf body = {0};
+    uint64_t lsn;
+
+    hq_buf_put_u8(&body, 254);
+    hq_buf_put_u32(&body, (uint32_t)len);
+    hq_buf_put_zero(&body, len);
+    lsn = maker_record(m, 10, 0, body.data, body.len);
+    hq_buf_clear(&body);
+    return lsn;
+}
+
+/* A commit, without anything special; @p time as PostgreSQL counts, @p more bytes after it. */
+static inline uint64_t
+maker_commit(struct wal_maker *m, uint8_t info, int64_t time, uint8_t more)
+{
+    struct hq_buf body = {0};
+    uint64_t lsn;
+
+    hq_buf_put_u8(&body, 255);
+    hq_buf_put_u8(&body, (uint8_t)(8 + more));
+    hq_buf_put_u64(&body, (uint64_t)time);
+    hq_buf_put_zero(&body, more);
+    lsn = maker_record(m, 1, info, body.data, body.len);
+    hq_buf_clear(&body);
+    return lsn;
+}
+
+/* Fill up so that the next record begins @p left bytes before the page's end. */
+static inline void
+maker_fill_page(struct wal_maker *m, size_t left)
+{
+    uint64_t room;
+
+    maker_align(m);
+    if (maker_lsn(m) % MAKER_PAGE == 0)
+        maker_page(m, 0, 0);
+    room = MAKER_PAGE - maker_lsn(m) % MAKER_PAGE;
+    if (room < left + 40) {
+        maker_filler(m, (size_t)room + 100);
+        maker_align(m);
+        room = MAKER_PAGE - maker_lsn(m) % MAKER_PAGE;
+    }
+    maker_filler(m, (size_t)room - left - 29);
+    maker_align(m);
+}
+
+#endif

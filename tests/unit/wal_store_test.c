@@ -1,0 +1,392 @@
+/* The storer without a server: what it puts, when, and what it does when the store fails. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "archiver_internal.h"
+#include "base/clock.h"
+#include "fixture.h"
+#include "wal_maker.h"
+
+#define SEGMENT ((uint64_t)FIXTURE_SEGMENT)
+#define START (8 * SEGMENT)
+
+struct run {
+    struct fixture *f;
+    struct hq_archiver *a;
+    struct wal_maker wal;
+    uint64_t sent; /* bytes of `wal` that were handed over */
+    char spool[96];
+    volatile int stop;
+};
+
+static void
+begin(struct run *r, struct fixture *f, uint64_t stored)
+{
+    struct hq_error err = {0};
+    struct hq_archiver_options options = {
+        .repository = &f->writer,
+        .catalog = f->catalog,
+        .cluster = FIXTURE_CLUSTER,
+        .slot = "slot",
+        .spool_directory = r->spool,
+        .flush_interval_ms = 100,
+        .compression_level = 1,
+        .stop = &r->stop,
+    };
+
+    *r = (struct run){.f = f, .wal = {.start = START, .magic = 0xD110}};
+    snprintf(r->spool, sizeof r->spool, "%s/spool", f->directory);
+    ASSERT_OK(hq_archiver_new(&options, &r->a, &err), &err);
+    r->a->system = (struct hq_pg_system){
+        .system_identifier = FIXTURE_SYSTEM, .timeline = 1, .wal_segment_size = FIXTURE_SEGMENT};
+    r->a->start =
+        (struct archive_start){.timeline = 1, .lsn = START, .stored = stored, .durable = stored};
+    r->a->position.durable_lsn = stored;
+    ASSERT_OK(spool_prepare(r->spool, FIXTURE_CLUSTER, &err), &err);
+    ASSERT_OK(archiver_storer_start(r->a, &err), &err);
+}
+
+/* Hand over all of the maker's bytes, as the receiver does. */
+static void
+send(struct run *r, int64_t sent_us)
+{
+    struct hq_error err = {0};
+
+    while (r->sent < r->wal.bytes.len) {
+        uint64_t lsn = START + r->sent, room = SEGMENT - lsn % SEGMENT;
+        size_t n = (size_t)(r->wal.bytes.len - r->sent);
+        struct segment *s;
+
+        if (lsn % SEGMENT == 0) {
+            s = segment_open(r->a, lsn, &err);
+            assert_non_null(s);
+            archiver_append(r->a, s);
+        } else {
+            pthread_mutex_lock(&r->a->lock);
+            s = r->a->last;
+            pthread_mutex_unlock(&r->a->lock);
+        }
+        n = n < room ? n : (size_t)room;
+        ASSERT_OK(segment_write(s, r->wal.bytes.data + r->sent, n, &err), &err);
+        archiver_hand_over(r->a, s, n, sent_us);
+        r->sent += n;
+    }
+}
+
+static void
+await(struct run *r, uint64_t lsn)
+{
+    struct hq_error err = {0};
+
+    ASSERT_OK(hq_archiver_wait(r->a, lsn, 20000, &err), &err);
+}
+
+static void
+end(struct run *r)
+{
+    struct hq_error err = {0};
+
+    ASSERT_OK(archiver_storer_join(r->a, &err), &err);
+}
+
+static void
+clear(struct run *r)
+{
+    while (r->a->first != NULL) {
+        struct segment *s = r->a->first;
+
+        r->a->first = s->next;
+        segment_drop(s);
+    }
+    wal_parts_clear(&r->a->superseded);
+    archive_start_clear(&r->a->start);
+    hq_archiver_free(r->a);
+    hq_buf_clear(&r->wal.bytes);
+}
+
+/* Read an object and compare it with what was sent. */
+static struct hq_wal_info
+check_object(struct run *r, size_t number)
+{
+    char name[HQ_OBJECT_NAME_MAX + 1];
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf object = {0}, raw = {0};
+    struct hq_wal_info info;
+    struct hq_key key;
+    struct hq_error err = {0};
+
+    fixture_object(r->f, "wal/", number, name);
+    ASSERT_OK(hq_store_get_all(r->f->store, name, 2 * FIXTURE_SEGMENT, &object, &err), &err);
+    ASSERT_OK(hq_wal_key_open(&r->f->repository, object.data, &key, &err), &err);
+    ASSERT_OK(hq_wal_open(hq_keyring_bind(r->f->restore), &key, name, object.data, object.len,
+                          r->f->compressor, &info, &raw, &err),
+              &err);
+    assert_memory_equal(raw.data, r->wal.bytes.data + (info.start_lsn - START), raw.len);
+    return info;
+}
+
+static void
+test_parts_then_segment(void **state)
+{
+    struct hq_archiver_position p;
+    struct hq_wal_info info;
+    struct run r;
+    uint64_t middle;
+
+    begin(&r, *state, START);
+    maker_filler(&r.wal, 100);
+    maker_commit(&r.wal, 0, 1000, 0);
+    send(&r, hq_clock_wall_us() - 500000);
+    middle = START + r.sent;
+    await(&r, middle);
+    hq_archiver_position(r.a, &p);
+    assert_int_equal(p.durable_lsn, middle);
+    assert_int_equal(p.last_commit_us, HQ_POSTGRES_EPOCH_US + 1000);
+    assert_int_equal(p.puts, 1);
+    assert_in_range(p.delay_us, 500000, 20000000);
+    info = check_object(&r, 0);
+    assert_int_equal(info.type, HQ_WAL_PART);
+    assert_int_equal(info.start_lsn, START);
+    assert_int_equal(info.end_lsn, middle);
+    assert_int_equal(info.first_commit_us, HQ_POSTGRES_EPOCH_US + 1000);
+
+    maker_commit(&r.wal, 0x20, 2000, 0);
+    maker_commit(&r.wal, 0, 3000, 0);
+    send(&r, hq_clock_wall_us());
+    await(&r, START + r.sent);
+    info = check_object(&r, 1);
+    assert_int_equal(info.start_lsn, middle);
+    assert_int_equal(info.first_commit_us, HQ_POSTGRES_EPOCH_US + 2000);
+    assert_int_equal(info.last_commit_us, HQ_POSTGRES_EPOCH_US + 3000);
+
+    /* Over the segment's end: it is put whole, and its parts go. */
+    maker_filler(&r.wal, FIXTURE_SEGMENT);
+    maker_commit(&r.wal, 0, 4000, 0);
+    send(&r, hq_clock_wall_us());
+    await(&r, START + r.sent);
+    for (int i = 0; i < 200 && fixture_count(r.f, "wal/") != 2; i++)
+        (void)hq_clock_sleep_ms(20, NULL);
+    end(&r);
+    assert_int_equal(fixture_count(r.f, "wal/"), 2);
+    info = check_object(&r, 0);
+    assert_int_equal(info.type, HQ_WAL_SEGMENT);
+    assert_int_equal(info.first_commit_us, HQ_POSTGRES_EPOCH_US + 1000);
+    assert_int_equal(info.last_commit_us, HQ_POSTGRES_EPOCH_US + 3000);
+    info = check_object(&r, 1);
+    assert_int_equal(info.start_lsn, START + SEGMENT);
+    assert_int_equal(info.first_commit_us, HQ_POSTGRES_EPOCH_US + 4000);
+    clear(&r);
+}
+
+/* Without new WAL nothing is put, and not more often than the interval says. */
+static void
+test_interval(void **state)
+{
+    struct hq_archiver_position p;
+    struct run r;
+
+    begin(&r, *state, START);
+    for (int i = 0; i < 30; i++) {
+        maker_filler(&r.wal, 20);
+        send(&r, 1);
+        (void)hq_clock_sleep_ms(10, NULL);
+    }
+    await(&r, START + r.sent);
+    hq_archiver_position(r.a, &p);
+    assert_in_range(p.puts, 2, 10);
+    (void)hq_clock_sleep_ms(300, NULL);
+    assert_int_equal(fixture_count(r.f, "wal/"), p.puts);
+    end(&r);
+    assert_int_equal(fixture_count(r.f, "wal/"), p.puts);
+    clear(&r);
+}
+
+/* What is stored already comes again: it makes no part, but counts for the whole segment. */
+static void
+test_resumed(void **state)
+{
+    struct hq_wal_info info;
+    struct run r;
+    uint64_t stored;
+
+    begin(&r, *state, START + 5000);
+    stored = START + 5000;
+    maker_commit(&r.wal, 0, 1000, 0);
+    maker_filler(&r.wal, 4000);
+    send(&r, 1);
+    (void)hq_clock_sleep_ms(250, NULL);
+    assert_int_equal(fixture_count(r.f, "wal/"), 0);
+    maker_filler(&r.wal, 2000);
+    maker_commit(&r.wal, 0, 2000, 0);
+    send(&r, 1);
+    await(&r, START + r.sent);
+    info = check_object(&r, 0);
+    assert_int_equal(info.start_lsn, stored);
+    assert_int_equal(info.first_commit_us, HQ_POSTGRES_EPOCH_US + 2000);
+    maker_filler(&r.wal, FIXTURE_SEGMENT);
+    send(&r, 1);
+    await(&r, START + r.sent);
+    end(&r);
+    info = check_object(&r, 0);
+    assert_int_equal(info.type, HQ_WAL_SEGMENT);
+    assert_int_equal(info.first_commit_us, HQ_POSTGRES_EPOCH_US + 1000);
+    clear(&r);
+}
+
+/* So many parts are joined into one; what they were goes. */
+static void
+test_joined(void **state)
+{
+    struct hq_wal_info info;
+    struct run r;
+    struct hq_error err = {0};
+
+    begin(&r, *state, START + 64);
+    /* As found by the listing, with 63 in the store. */
+    for (uint64_t i = 0; i < 63; i++) {
+        struct wal_part part = {1, START + i, START + i + 1 + (i == 62)};
+
+        ASSERT_OK(wal_parts_add(&r.a->start.parts, &part, &err), &err);
+        maker_filler(&r.wal, 1);
+    }
+    for (size_t i = 0; i < 63; i++) {
+        const struct wal_part *p = &r.a->start.parts.items[i];
+
+        fixture_wal(r.f, 1, p->start, p->end, 0);
+    }
+    assert_int_equal(fixture_count(r.f, "wal/"), 63);
+    send(&r, 1);
+    await(&r, START + r.sent);
+    for (int i = 0; i < 200 && fixture_count(r.f, "wal/") != 1; i++)
+        (void)hq_clock_sleep_ms(20, NULL);
+    end(&r);
+    assert_int_equal(fixture_count(r.f, "wal/"), 1);
+    info = check_object(&r, 0);
+    assert_int_equal(info.type, HQ_WAL_PART);
+    assert_int_equal(info.start_lsn, START);
+    assert_int_equal(info.end_lsn, START + r.sent);
+    clear(&r);
+}
+
+/* A call that fails is repeated; nothing is told before it is in the store. */
+static void
+test_store_fails(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint64_t n = 1; n <= 4; n++) {
+        for (int after = 0; after < 2; after++) {
+            struct hq_memory_faults faults = {
+                .fail_at = n, .fail_code = HQ_E_TRANSIENT, .after_effect = after != 0};
+            struct run r;
+
+            begin(&r, f, START);
+            hq_memory_set_faults(f->store, &faults);
+            maker_filler(&r.wal, 500);
+            send(&r, 1);
+            await(&r, START + r.sent);
+            maker_filler(&r.wal, 2 * FIXTURE_SEGMENT);
+            send(&r, 1);
+            await(&r, START + r.sent);
+            end(&r);
+            for (size_t i = 0; i < fixture_count(f, "wal/"); i++)
+                (void)check_object(&r, i);
+            clear(&r);
+        }
+    }
+}
+
+/* What can't pass ends it; what may pass does when it is to stop. The position stays. */
+static void
+test_store_refuses(void **state)
+{
+    static const enum hq_code codes[] = {HQ_E_REFUSED, HQ_E_TRANSIENT};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct hq_memory_faults faults = {
+            .fail_at = 1, .fail_code = codes[i], .fail_for_ever = true};
+        struct hq_archiver_position p;
+        struct hq_error err = {0};
+        struct run r;
+
+        begin(&r, f, START);
+        hq_memory_set_faults(f->store, &faults);
+        r.stop = codes[i] == HQ_E_TRANSIENT;
+        maker_filler(&r.wal, 500);
+        send(&r, 1);
+        assert_int_equal(archiver_storer_join(r.a, &err), -1);
+        assert_int_equal(err.code, codes[i]);
+        hq_archiver_position(r.a, &p);
+        assert_int_equal(p.durable_lsn, START);
+        assert_int_equal(p.puts, 0);
+        faults = (struct hq_memory_faults){0};
+        hq_memory_set_faults(f->store, &faults);
+        assert_int_equal(fixture_count(f, "wal/"), 0);
+        clear(&r);
+    }
+}
+
+static void
+test_wait(void **state)
+{
+    struct hq_error err = {0};
+    struct run r;
+
+    begin(&r, *state, START);
+    ASSERT_OK(hq_archiver_wait(r.a, 0, 0, &err), &err);
+    ASSERT_CODE(hq_archiver_wait(r.a, START + 1, 120, &err), &err, HQ_E_TRANSIENT);
+    end(&r);
+    r.stop = 1;
+    ASSERT_OK(hq_archiver_run(r.a, &err), &err);
+    ASSERT_CODE(hq_archiver_wait(r.a, START + 1, 60000, &err), &err, HQ_E_INTERRUPTED);
+    clear(&r);
+}
+
+static void
+test_options(void **state)
+{
+    struct fixture *f = *state;
+    struct hq_archiver_options options = {.repository = &f->writer,
+                                          .catalog = f->catalog,
+                                          .cluster = "Main/..",
+                                          .slot = "slot",
+                                          .spool_directory = "/nowhere",
+                                          .flush_interval_ms = 1000,
+                                          .compression_level = 1};
+    struct hq_archiver *a;
+    struct hq_error err = {0};
+
+    ASSERT_CODE(hq_archiver_new(&options, &a, &err), &err, HQ_E_USAGE);
+    options.cluster = "main";
+    options.flush_interval_ms = 99;
+    ASSERT_CODE(hq_archiver_new(&options, &a, &err), &err, HQ_E_USAGE);
+    options.flush_interval_ms = 60001;
+    ASSERT_CODE(hq_archiver_new(&options, &a, &err), &err, HQ_E_USAGE);
+    hq_archiver_free(NULL);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(test_parts_then_segment),
+        FIXTURE_TEST(test_interval),
+        FIXTURE_TEST(test_resumed),
+        FIXTURE_TEST(test_joined),
+        FIXTURE_TEST(test_store_fails),
+        FIXTURE_TEST(test_store_refuses),
+        FIXTURE_TEST(test_wait),
+        FIXTURE_TEST(test_options),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
