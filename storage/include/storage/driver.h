@@ -45,8 +45,8 @@ bool hq_store_name_legal(const char *name) HQ_MUST_CHECK;
  */
 int hq_posix_open(const char *location, const struct hq_store_options *options,
                   struct hq_store **out, struct hq_error *err) HQ_MUST_CHECK;
-int hq_s3_open(const char *location, const struct hq_store_options *options,
-               struct hq_store **out, struct hq_error *err) HQ_MUST_CHECK;
+int hq_s3_open(const char *location, const struct hq_store_options *options, struct hq_store **out,
+               struct hq_error *err) HQ_MUST_CHECK;
 int hq_memory_open(const char *location, const struct hq_store_options *options,
                    struct hq_store **out, struct hq_error *err) HQ_MUST_CHECK;
 

@@ -27,7 +27,10 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
-enum { HQ_OBJECT_NAME_MAX = 512, HQ_OBJECT_PART_MAX = 255 };
+enum {
+    HQ_OBJECT_NAME_MAX = 512,
+    HQ_OBJECT_PART_MAX = 255
+};
 
 struct hq_store;
 
@@ -39,12 +42,13 @@ struct hq_store_options {
      * Options in the URL win over the fields below.
      */
     const char *url;
-    const char *endpoint;      /**< "https://host[:port]"; NULL: the region's AWS endpoint */
-    const char *region;        /**< signing region; "us-east-1" */
-    const char *style;         /**< "path" (default) or "virtual" */
-    const char *ca_file;       /**< PEM bundle to trust instead of the system's */
-    const char *access_key;    /**< NULL: HQ_S3_ACCESS_KEY, HQ_S3_ACCESS_KEY_FILE, AWS_ACCESS_KEY_ID */
-    const char *secret_key;    /**< NULL: HQ_S3_SECRET_KEY, HQ_S3_SECRET_KEY_FILE, AWS_SECRET_ACCESS_KEY */
+    const char *endpoint;   /**< "https://host[:port]"; NULL: the region's AWS endpoint */
+    const char *region;     /**< signing region; "us-east-1" */
+    const char *style;      /**< "path" (default) or "virtual" */
+    const char *ca_file;    /**< PEM bundle to trust instead of the system's */
+    const char *access_key; /**< NULL: HQ_S3_ACCESS_KEY, HQ_S3_ACCESS_KEY_FILE, AWS_ACCESS_KEY_ID */
+    const char
+        *secret_key; /**< NULL: HQ_S3_SECRET_KEY, HQ_S3_SECRET_KEY_FILE, AWS_SECRET_ACCESS_KEY */
     const char *session_token; /**< NULL: AWS_SESSION_TOKEN, or none */
     uint32_t connections;      /**< most connections at once; 0: 8 */
     uint32_t timeout_s;        /**< a transfer without progress for so long is repeated; 0: 30 */
@@ -102,8 +106,8 @@ int hq_store_head(struct hq_store *store, const char *name, struct hq_object_inf
  * Call @p each for every object whose name begins with @p prefix ("" for all), in ascending
  * bytewise order of names. Temporary files of crashed puts are never listed.
  */
-int hq_store_list(struct hq_store *store, const char *prefix, hq_store_list_fn *each,
-                  void *context, struct hq_error *err) HQ_MUST_CHECK;
+int hq_store_list(struct hq_store *store, const char *prefix, hq_store_list_fn *each, void *context,
+                  struct hq_error *err) HQ_MUST_CHECK;
 /** Remove @p name; 0 also if it is not there. */
 int hq_store_delete(struct hq_store *store, const char *name, struct hq_error *err) HQ_MUST_CHECK;
 /** The store's clock now (S3: the Date of an answer; posix: the local clock). */

@@ -11,7 +11,9 @@
 
 #include "base/error.h"
 
-enum { HQ_TIME_TEXT_MAX = 40 };
+enum {
+    HQ_TIME_TEXT_MAX = 40
+};
 
 /** Microseconds between the Unix epoch and PostgreSQL's (2000-01-01T00:00:00Z). */
 #define HQ_POSTGRES_EPOCH_US INT64_C(946684800000000)

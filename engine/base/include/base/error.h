@@ -54,7 +54,10 @@ enum hq_code {
 #undef X
 };
 
-enum { HQ_ERROR_MESSAGE_MAX = 1024, HQ_ERROR_HINT_MAX = 512 };
+enum {
+    HQ_ERROR_MESSAGE_MAX = 1024,
+    HQ_ERROR_HINT_MAX = 512
+};
 
 struct hq_error {
     enum hq_code code;

@@ -14,10 +14,24 @@
 
 #include "base/error.h"
 
-enum hq_log_level { HQ_LOG_DEBUG, HQ_LOG_INFO, HQ_LOG_WARNING, HQ_LOG_ERROR };
-enum hq_log_format { HQ_LOG_LOGFMT, HQ_LOG_JSON };
+enum hq_log_level {
+    HQ_LOG_DEBUG,
+    HQ_LOG_INFO,
+    HQ_LOG_WARNING,
+    HQ_LOG_ERROR
+};
+enum hq_log_format {
+    HQ_LOG_LOGFMT,
+    HQ_LOG_JSON
+};
 
-enum hq_field_type { HQ_FIELD_END, HQ_FIELD_TEXT, HQ_FIELD_U64, HQ_FIELD_I64, HQ_FIELD_LSN };
+enum hq_field_type {
+    HQ_FIELD_END,
+    HQ_FIELD_TEXT,
+    HQ_FIELD_U64,
+    HQ_FIELD_I64,
+    HQ_FIELD_LSN
+};
 
 struct hq_field {
     enum hq_field_type type;

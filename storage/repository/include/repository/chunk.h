@@ -15,7 +15,10 @@ enum hq_chunk_kind {
     HQ_CHUNK_PAGE_MAP = 4,
 };
 
-enum hq_codec { HQ_CODEC_NONE = 0, HQ_CODEC_ZSTD = 1 };
+enum hq_codec {
+    HQ_CODEC_NONE = 0,
+    HQ_CODEC_ZSTD = 1
+};
 
 enum {
     HQ_CHUNK_DATA_MAX = 4 << 20,

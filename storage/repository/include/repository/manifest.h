@@ -8,7 +8,11 @@
 
 #include "repository/chunk.h"
 
-enum { HQ_BACKUP_ID_MAX = 32, HQ_CLUSTER_NAME_MAX = 63, HQ_PATH_BYTES_MAX = 4096 };
+enum {
+    HQ_BACKUP_ID_MAX = 32,
+    HQ_CLUSTER_NAME_MAX = 63,
+    HQ_PATH_BYTES_MAX = 4096
+};
 
 enum hq_entry_type {
     HQ_ENTRY_FILE = 1,
@@ -30,11 +34,11 @@ struct hq_entry {
     uint32_t mode, uid, gid;
     int64_t mtime_us;
     uint64_t size;
-    const char *target;                 /**< symlink */
-    const struct hq_chunk_ref *chunks;  /**< file */
+    const char *target;                /**< symlink */
+    const struct hq_chunk_ref *chunks; /**< file */
     size_t chunk_count;
-    struct hq_chunk_ref page_map;       /**< relation file */
-    const uint32_t *damaged;            /**< blocks with a failed checksum */
+    struct hq_chunk_ref page_map; /**< relation file */
+    const uint32_t *damaged;      /**< blocks with a failed checksum */
     size_t damaged_count;
 };
 

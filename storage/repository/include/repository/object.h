@@ -8,8 +8,14 @@
 
 #include "repository/repository.h"
 
-enum hq_object_type { HQ_OBJECT_INDEX = 1, HQ_OBJECT_ROOT = 2 };
-enum { HQ_OBJECT_HEADER_BYTES = 64, HQ_OBJECT_RAW_MAX = 64 << 20 };
+enum hq_object_type {
+    HQ_OBJECT_INDEX = 1,
+    HQ_OBJECT_ROOT = 2
+};
+enum {
+    HQ_OBJECT_HEADER_BYTES = 64,
+    HQ_OBJECT_RAW_MAX = 64 << 20
+};
 
 /** Append the sealed form of @p body to @p out. @p name: the object's, "index" for an index. */
 int hq_object_seal(const struct hq_repository *repository, enum hq_object_type type,

@@ -17,7 +17,10 @@ enum {
     HQ_PACK_FRAMES_MAX = 1 << 20,
 };
 
-enum hq_pack_type { HQ_PACK_DATA = 1, HQ_PACK_METADATA = 2 };
+enum hq_pack_type {
+    HQ_PACK_DATA = 1,
+    HQ_PACK_METADATA = 2
+};
 
 /** One directory entry; the frame's number is its position. */
 struct hq_pack_entry {
@@ -57,7 +60,8 @@ int hq_pack_writer_add(struct hq_pack_writer *w, const struct hq_id *id, enum hq
 /** Bytes so far, with directory and trailer. */
 size_t hq_pack_writer_size(const struct hq_pack_writer *w);
 size_t hq_pack_writer_count(const struct hq_pack_writer *w);
-/** Add directory and trailer, wipe the key, give the pack out (owned); @p w is freed in any case. */
+/** Add directory and trailer, wipe the key, give the pack out (owned); @p w is freed in any case.
+ */
 int hq_pack_writer_finish(struct hq_pack_writer *w, struct hq_pack **out,
                           struct hq_error *err) HQ_MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /**
  * @file wal.h
- * WAL objects: names, sealing and opening of segments, parts and history files (docs/format.md §12).
- * Threads  reentrant.
+ * WAL objects: names, sealing and opening of segments, parts and history files (docs/format.md
+ * §12). Threads  reentrant.
  */
 #ifndef HQ_REPOSITORY_WAL_H
 #define HQ_REPOSITORY_WAL_H
@@ -9,9 +9,16 @@
 #include "repository/chunk.h"
 #include "repository/manifest.h"
 
-enum { HQ_WAL_HEADER_BYTES = 192, HQ_WAL_FRAME_BYTES = 1 << 20 };
+enum {
+    HQ_WAL_HEADER_BYTES = 192,
+    HQ_WAL_FRAME_BYTES = 1 << 20
+};
 
-enum hq_wal_type { HQ_WAL_SEGMENT = 1, HQ_WAL_PART = 2, HQ_WAL_HISTORY = 3 };
+enum hq_wal_type {
+    HQ_WAL_SEGMENT = 1,
+    HQ_WAL_PART = 2,
+    HQ_WAL_HISTORY = 3
+};
 
 /** What name and header say of an object. */
 struct hq_wal_info {
@@ -32,7 +39,8 @@ void hq_wal_name(const char *cluster, const struct hq_wal_info *info,
 /**
  * Take a name apart: everything but times and raw_len of history. @p segment_size must be known
  * to compute LSNs; 0 leaves start_lsn = the 16 digits after the timeline as a number and end_lsn =
- * 0 for segments and parts (their header tells). @return false for a name that is not a WAL object of @p cluster.
+ * 0 for segments and parts (their header tells). @return false for a name that is not a WAL object
+ * of @p cluster.
  */
 bool hq_wal_name_parse(const char *name, const char *cluster, uint32_t segment_size,
                        struct hq_wal_info *out);

@@ -37,7 +37,7 @@ struct hq_archiver_options {
 /** A durable position, as told to others. */
 struct hq_archiver_position {
     uint32_t timeline;
-    uint64_t durable_lsn;   /**< everything below is in the store */
+    uint64_t durable_lsn; /**< everything below is in the store */
     uint64_t received_lsn;
     int64_t last_commit_us; /**< newest commit that is durable; 0: none seen */
     int64_t delay_us;       /**< of the last put: from the server's sending its oldest byte */
