@@ -72,10 +72,10 @@ write_keys(const struct hq_keyring *restore, const struct init_values *v, struct
 }
 
 static int
-make(const struct init_values *v, struct hq_store *store, struct hq_error *err)
+make(const struct init_values *v, struct hq_store *store, const struct hq_keyring *restore,
+     struct hq_error *err)
 {
     struct hq_object_info info;
-    struct hq_keyring *restore = NULL;
     int failed;
 
     if (hq_store_head(store, "repository.json", &info, err) == 0) {
@@ -86,14 +86,11 @@ make(const struct init_values *v, struct hq_store *store, struct hq_error *err)
     if (err->code != HQ_E_MISSING)
         return -1;
     hq_error_clear(err);
-    if (hq_keyring_generate(v->region, v->writer, &restore, err) != 0)
-        return -1;
     failed = write_keys(restore, v, err);
     if (failed == 0 && (failed = hq_repository_create(store, restore, err)) != 0) {
         (void)unlink(v->restore_key);
         (void)unlink(v->sidecar_key);
     }
-    hq_keyring_free(restore);
     return failed;
 }
 
@@ -102,14 +99,18 @@ run_init(const struct hq_command_line *line, struct hq_error *err)
 {
     const struct init_values *v = line->values;
     struct hq_store_options options = {.url = v->repository, .create = true};
-    struct hq_store *store;
+    struct hq_keyring *restore = NULL;
+    struct hq_store *store = NULL;
     int failed;
 
     if (v->no_passphrase && v->passphrase_file != NULL)
         return hq_fail(err, HQ_E_USAGE, "--no-passphrase and --passphrase-file exclude each other");
-    if (hq_crypto_init(err) != 0 || hq_store_open(&options, &store, err) != 0)
+    /* The keyring first: it checks the names before anything is made. */
+    if (hq_crypto_init(err) != 0 || hq_keyring_generate(v->region, v->writer, &restore, err) != 0)
         return -1;
-    failed = make(v, store, err);
+    failed = hq_store_open(&options, &store, err);
+    if (failed == 0)
+        failed = make(v, store, restore, err);
     if (failed == 0 && line->json) {
         json_t *out =
             json_pack("{s:s, s:s, s:s, s:s}", "repository", hq_store_url(store), "region",
@@ -125,6 +126,7 @@ run_init(const struct hq_command_line *line, struct hq_error *err)
                v->restore_key);
     }
     hq_store_close(store);
+    hq_keyring_free(restore);
     return failed;
 }
 
