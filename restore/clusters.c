@@ -9,12 +9,15 @@
 bool
 hq_lsn_parse(const char *text, uint64_t *lsn)
 {
-    unsigned high, low;
-    int used = 0;
+    static const char digits[] = "0123456789abcdefABCDEF";
+    size_t high = strspn(text, digits), low;
 
-    if (sscanf(text, "%8X/%8X%n", &high, &low, &used) != 2 || text[used] != '\0')
+    if (high < 1 || high > 8 || text[high] != '/')
         return false;
-    *lsn = (uint64_t)high << 32 | low;
+    low = strspn(text + high + 1, digits);
+    if (low < 1 || low > 8 || text[high + 1 + low] != '\0')
+        return false;
+    *lsn = (uint64_t)strtoul(text, NULL, 16) << 32 | strtoul(text + high + 1, NULL, 16);
     return true;
 }
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "restore/wal_inventory.h"
+#include "restore/plan.h"
 
 /* PostgreSQL counts timelines in 32 bits; a cluster with more ancestors than this is not real. */
 enum {
@@ -38,15 +38,21 @@ add_step(struct hq_timeline_path *path, uint32_t timeline, uint64_t begin, struc
 static int
 decode_line(const char *line, uint32_t *timeline, uint64_t *end, struct hq_error *err)
 {
-    unsigned tli, high, low;
+    char lsn[24];
+    size_t digits, gap;
+    unsigned long number;
 
     line += strspn(line, " \t\r");
     if (*line == '\0' || *line == '#')
         return 0;
-    if (sscanf(line, "%9u\t%8X/%8X", &tli, &high, &low) != 3 || tli == 0)
+    digits = strspn(line, "0123456789");
+    gap = strspn(line + digits, " \t");
+    number = digits >= 1 && digits <= 10 ? strtoul(line, NULL, 10) : 0;
+    snprintf(lsn, sizeof lsn, "%.*s", (int)strcspn(line + digits + gap, " \t\r"),
+             line + digits + gap);
+    if (number == 0 || number > UINT32_MAX || gap == 0 || !hq_lsn_parse(lsn, end))
         return hq_fail(err, HQ_E_CORRUPT, "history: a line is not timeline, LSN and reason");
-    *timeline = tli;
-    *end = (uint64_t)high << 32 | low;
+    *timeline = (uint32_t)number;
     return 1;
 }
 
@@ -61,10 +67,15 @@ hq_timeline_path_decode(uint32_t timeline, const char *text, size_t len,
         const char *newline = memchr(text, '\n', len);
         size_t line_len = newline == NULL ? len : (size_t)(newline - text);
         char line[256];
-        uint32_t ancestor;
-        uint64_t end;
+        uint32_t ancestor = 0;
+        uint64_t end = 0;
         int found;
 
+        if (memchr(text, '\0', line_len) != NULL) {
+            hq_fail(err, HQ_E_CORRUPT, "history: it holds a zero byte");
+            goto fail;
+        }
+        /* What is cut off is of the reason. */
         snprintf(line, sizeof line, "%.*s", (int)(line_len < 255 ? line_len : 255), text);
         found = decode_line(line, &ancestor, &end, err);
         if (found < 0 || (found > 0 && add_step(out, ancestor, begin, err) != 0))
