@@ -147,11 +147,18 @@ read_history(const struct hq_wal_inventory *inventory, const struct hq_wal_piece
     char name[HQ_OBJECT_NAME_MAX + 1];
 
     hq_wal_piece_name(inventory, piece, name);
-    if (wal_object_read(inventory->repository, name, &text, err) != 0)
-        return -1;
-    if (hq_timeline_path_decode(piece->timeline, (const char *)text.data, text.len, out, err) != 0)
-        return hq_error_prefix(err, "%s", name);
-    return 0;
+    if (wal_object_read(inventory->repository, name, &text, err) == 0) {
+        if (hq_timeline_path_decode(piece->timeline, (const char *)text.data, text.len, out, err) ==
+            0)
+            return 0;
+        hq_error_prefix(err, "%s", name);
+    }
+    if (err->code == HQ_E_CORRUPT)
+        hq_error_hint(err,
+                      "where timeline %u came from can't be told; name another one with "
+                      "--timeline",
+                      piece->timeline);
+    return -1;
 }
 
 /* Whether a recovery along @p path still is on @p timeline at @p lsn. */
@@ -206,25 +213,26 @@ hq_wal_coverage_clear(struct hq_wal_coverage *coverage)
  * PostgreSQL takes a segment from the newest timeline of the path that had begun by the end of
  * it: the segment in which a timeline begins holds a copy of its ancestor's first bytes.
  */
-static uint32_t
-timeline_at(const struct hq_timeline_path *path, uint64_t segment_start, uint32_t segment_size)
+static size_t
+step_at(const struct hq_timeline_path *path, uint64_t segment_end)
 {
-    size_t i = path->count;
+    size_t i = path->count - 1;
 
-    while (i > 1 && path->steps[i - 1].begin >= segment_start + segment_size)
+    while (i > 0 && path->steps[i].begin >= segment_end)
         i--;
-    return path->steps[i - 1].timeline;
+    return i;
 }
 
 /*
  * Append the objects that hold a segment from its first byte on: the complete one, or a chain of
- * parts, each the one that reaches furthest. @return the LSN reached through @p reached.
+ * parts, each the one that reaches furthest; none that goes beyond @p limit, which is not beyond
+ * the segment. out->end_lsn is what they reach.
  */
 static int
 cover_segment(const struct hq_wal_inventory *inventory, uint32_t timeline, uint64_t start,
-              struct hq_wal_coverage *out, size_t *cap, uint64_t *reached, struct hq_error *err)
+              uint64_t limit, struct hq_wal_coverage *out, size_t *cap, struct hq_error *err)
 {
-    uint64_t segment_end = start + inventory->segment_size;
+    uint64_t *reached = &out->end_lsn;
 
     *reached = start;
     for (;;) {
@@ -233,11 +241,12 @@ cover_segment(const struct hq_wal_inventory *inventory, uint32_t timeline, uint6
         for (size_t i = lower_bound(inventory, timeline, start); i < inventory->count; i++) {
             const struct hq_wal_piece *p = &inventory->pieces[i];
 
-            if (p->timeline != timeline || p->start_lsn > *reached || p->start_lsn >= segment_end)
+            if (p->timeline != timeline || p->start_lsn > *reached || p->start_lsn >= limit)
                 break;
-            if (p->end_lsn > *reached && (best == NULL || p->end_lsn > best->end_lsn))
+            if (p->end_lsn <= limit && p->end_lsn > *reached &&
+                (best == NULL || p->end_lsn > best->end_lsn))
                 best = p;
-            if (p->complete)
+            if (best != NULL && best->complete)
                 break;
         }
         if (best == NULL)
@@ -247,8 +256,31 @@ cover_segment(const struct hq_wal_inventory *inventory, uint32_t timeline, uint6
         out->stored_bytes += best->object_size;
         out->end_timeline = timeline;
         *reached = best->end_lsn;
-        if (*reached >= segment_end)
+        if (*reached >= limit)
             return 0;
+    }
+}
+
+/*
+ * Where a timeline has just begun, nothing of its first segment may be stored yet while its
+ * ancestor's bytes up to the switch are. PostgreSQL asks for the older timeline's file when the
+ * newer one's is not there. What the ancestor wrote behind the switch is no part of the path.
+ */
+static int
+cover_next(const struct hq_wal_inventory *inventory, const struct hq_timeline_path *path,
+           uint64_t segment, struct hq_wal_coverage *out, size_t *cap, struct hq_error *err)
+{
+    uint64_t limit = segment + inventory->segment_size;
+    size_t i = step_at(path, limit);
+
+    for (;; i--) {
+        const struct hq_timeline_step *step = &path->steps[i];
+
+        if (cover_segment(inventory, step->timeline, segment, limit, out, cap, err) != 0)
+            return -1;
+        if (out->end_lsn > segment || i == 0 || step->begin <= segment)
+            return 0;
+        limit = step->begin;
     }
 }
 
@@ -280,9 +312,7 @@ hq_wal_inventory_cover(const struct hq_wal_inventory *inventory,
     if (cover_histories(inventory, path, out, &cap, err) != 0)
         return -1;
     for (;; segment += inventory->segment_size) {
-        uint32_t timeline = timeline_at(path, segment, inventory->segment_size);
-
-        if (cover_segment(inventory, timeline, segment, out, &cap, &out->end_lsn, err) != 0)
+        if (cover_next(inventory, path, segment, out, &cap, err) != 0)
             return -1;
         if (out->end_lsn < segment + inventory->segment_size)
             return 0;
