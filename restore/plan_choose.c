@@ -94,6 +94,7 @@ choose(const struct hq_repository *repository, struct hq_plan *plan, struct hq_b
        struct hq_error *err)
 {
     const struct hq_target *target = &plan->target;
+    const char *why_not = "the target is before the first recoverable point";
     bool named = false;
 
     for (size_t i = list->count; i-- > 0;) {
@@ -104,10 +105,18 @@ choose(const struct hq_repository *repository, struct hq_plan *plan, struct hq_b
         named = true;
         if (!early_enough(target, root))
             continue;
-        if (follow_wal(repository, plan, root, err) != 0)
-            return -1;
-        if (plan->coverage.end_lsn < root->stop_lsn)
+        if (follow_wal(repository, plan, root, err) != 0) {
+            /* An older backup may lie on the timeline asked for where this one does not. */
+            if (err->code != HQ_E_RANGE || target->backup != NULL)
+                return -1;
+            hq_error_clear(err);
+            why_not = "no backup before the target leads to the timeline asked for";
             continue;
+        }
+        if (plan->coverage.end_lsn < root->stop_lsn) {
+            why_not = "the WAL from the backup's start to its end is not complete";
+            continue;
+        }
         plan->root = *root;
         *root = (struct hq_root){0};
         return 0;
@@ -117,7 +126,7 @@ choose(const struct hq_repository *repository, struct hq_plan *plan, struct hq_b
         hq_fail(err, HQ_E_MISSING, "cluster %s has no backup %s", plan->cluster, target->backup);
         return hq_error_hint(err, "`hq-restore points` lists the backups");
     }
-    return refuse(repository, plan, "the target is before the first recoverable point", err);
+    return refuse(repository, plan, why_not, err);
 }
 
 static int
