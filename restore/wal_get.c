@@ -159,7 +159,13 @@ deliver(const struct getter *g, struct source *s, const char *file, const char *
     }
     if (bytes.len == 0)
         return hq_fail(err, HQ_E_MISSING, "%s: its first bytes are not stored", file);
-    return hq_io_replace(destination, bytes.data, bytes.len, 0600, err);
+    if (hq_io_replace(destination, bytes.data, bytes.len, 0600, err) != 0) {
+        /* A directory that is not there is no missing WAL file either. */
+        if (err->code == HQ_E_MISSING)
+            err->code = HQ_E_SYS;
+        return -1;
+    }
+    return 0;
 }
 
 static int
