@@ -15,12 +15,16 @@ enum {
     AUTO_CONF_MAX = 16 << 20
 };
 
-/* 'value' for postgresql.conf: quotes are doubled. */
+/* 'value' for postgresql.conf: quotes are doubled, and a line end can't stand for itself. */
 static void
 put_value(struct hq_buf *b, const char *value)
 {
     hq_buf_put_u8(b, '\'');
     for (; *value != '\0'; value++) {
+        if (*value == '\n') {
+            hq_buf_put(b, "\\n", 2);
+            continue;
+        }
         if (*value == '\'' || *value == '\\')
             hq_buf_put_u8(b, (uint8_t)*value);
         hq_buf_put_u8(b, (uint8_t)*value);
