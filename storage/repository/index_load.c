@@ -61,12 +61,6 @@ note_pack(const struct hq_object_info *object, void *context, struct hq_error *e
     return objects_add(context, &id, object->size, err);
 }
 
-static int
-take_pack(const struct hq_pack *pack, void *context, struct hq_error *err)
-{
-    return hq_index_map_add(context, pack, err);
-}
-
 /* Whether a failed read may be passed over, and counted: the object is damaged or gone. */
 static bool
 pass_over(uint64_t *damaged, const struct hq_error *err)
@@ -77,22 +71,77 @@ pass_over(uint64_t *damaged, const struct hq_error *err)
     return true;
 }
 
+/*
+ * After a loss of packs the next backup stores their chunks again, so an index may name a copy
+ * that is gone beside one that is there, and the map keeps the first that it is given. So packs
+ * that are there are taken first; the others only when some index names one, by reading again.
+ */
+struct taking {
+    struct hq_index_map *map;
+    struct objects packs; /* those there, sorted */
+    bool absent;          /* take those that are not there */
+    bool saw_absent;
+};
+
+static int
+compare_objects(const void *a, const void *b)
+{
+    const struct object *x = a, *y = b;
+
+    return hq_id_compare(&x->id, &y->id);
+}
+
+static int
+take_pack(const struct hq_pack *pack, void *context, struct hq_error *err)
+{
+    struct taking *t = context;
+    struct object key = {.id = pack->id};
+    const struct object *found = t->packs.count == 0 ? NULL
+                                                     : bsearch(&key, t->packs.item, t->packs.count,
+                                                               sizeof key, compare_objects);
+    bool absent = found == NULL || found->size != pack->size;
+
+    t->saw_absent = t->saw_absent || absent;
+    return absent == t->absent ? hq_index_map_add(t->map, pack, err) : 0;
+}
+
+static int
+read_each(const struct hq_repository *repository, const struct objects *indexes,
+          struct taking *taking, uint64_t *damaged, struct hq_error *err)
+{
+    char name[HQ_OBJECT_NAME_MAX + 1];
+
+    for (size_t i = 0; i < indexes->count; i++) {
+        hq_index_name(&indexes->item[i].id, name);
+        if (hq_index_read(repository, name, take_pack, taking, err) != 0 &&
+            !pass_over(damaged, err))
+            return -1;
+    }
+    return 0;
+}
+
 static int
 read_indexes(const struct hq_repository *repository, struct hq_index_map *map, uint64_t *damaged,
              struct hq_error *err)
 {
     HQ_AUTO(objects_clear)
     struct objects indexes = {0};
-    char name[HQ_OBJECT_NAME_MAX + 1];
+    struct taking taking = {.map = map};
+    uint64_t again = 0; /* the same damage, counted by the first reading */
+    int rc = -1;
 
-    if (hq_store_list(repository->store, HQ_INDEX_PREFIX, note_index, &indexes, err) != 0)
-        return -1;
-    for (size_t i = 0; i < indexes.count; i++) {
-        hq_index_name(&indexes.item[i].id, name);
-        if (hq_index_read(repository, name, take_pack, map, err) != 0 && !pass_over(damaged, err))
-            return -1;
-    }
-    return 0;
+    if (hq_store_list(repository->store, HQ_INDEX_PREFIX, note_index, &indexes, err) != 0 ||
+        hq_store_list(repository->store, "packs/", note_pack, &taking.packs, err) != 0)
+        goto out;
+    if (taking.packs.count > 0)
+        qsort(taking.packs.item, taking.packs.count, sizeof *taking.packs.item, compare_objects);
+    rc = read_each(repository, &indexes, &taking, damaged, err);
+    taking.absent = true;
+    if (rc == 0 && taking.saw_absent)
+        rc = read_each(repository, &indexes, &taking, damaged != NULL ? &again : NULL, err);
+out:
+    objects_clear(&taking.packs);
+    return rc;
 }
 
 static int
