@@ -27,6 +27,7 @@ struct verify {
     struct found *found; /**< the listing at hand */
     size_t count, cap;
     uint64_t total_bytes, done_bytes;
+    char history[HQ_OBJECT_NAME_MAX + 1]; /**< the last one that was looked for */
 };
 
 static void
@@ -232,6 +233,33 @@ check_backup(struct verify *v, const struct found *object, struct hq_error *err)
     return failed;
 }
 
+/*
+ * A history file is stored before the first WAL of its timeline; without it no recovery finds
+ * that WAL. The listing is in order of names, so each is looked for once.
+ */
+static int
+check_history(struct verify *v, const char *object, struct hq_error *err)
+{
+    char name[HQ_OBJECT_NAME_MAX + 1], cluster[HQ_CLUSTER_NAME_MAX + 1];
+    struct hq_wal_info wal, history;
+    struct hq_object_info info;
+
+    if (sscanf(object, "wal/%63[^/]/", cluster) != 1 ||
+        !hq_wal_name_parse(object, cluster, 0, &wal) || wal.type == HQ_WAL_HISTORY ||
+        wal.timeline == 1)
+        return 0;
+    history = (struct hq_wal_info){.type = HQ_WAL_HISTORY,
+                                   .system_identifier = wal.system_identifier,
+                                   .timeline = wal.timeline};
+    hq_wal_name(cluster, &history, name);
+    if (strcmp(name, v->history) == 0)
+        return 0;
+    memcpy(v->history, name, sizeof name);
+    if (hq_store_head(v->repository->store, name, &info, err) == 0)
+        return 0;
+    return judge(v, name, err);
+}
+
 static int
 check_wal(struct verify *v, const struct found *object, struct hq_error *err)
 {
@@ -242,6 +270,8 @@ check_wal(struct verify *v, const struct found *object, struct hq_error *err)
     struct hq_wal_info info;
 
     v->result->wal_objects++;
+    if (check_history(v, object->name, err) != 0)
+        return -1;
     if (!v->restore_key) {
         v->result->bytes += HQ_WAL_HEADER_BYTES;
         return hq_store_get(v->repository->store, object->name, 0, HQ_WAL_HEADER_BYTES, &bytes,
