@@ -16,17 +16,28 @@ struct losses {
     struct hq_restore_result *result;
 };
 
-/* Without pg_control nothing starts: its loss is never one of those that may be allowed. */
+/*
+ * Files whose loss is never one of those that may be allowed. Without pg_control nothing starts;
+ * without backup_label a server does start, from a checkpoint after the backup began, and is
+ * inconsistent without a word.
+ */
+static bool
+is_vital(const char *path)
+{
+    return strcmp(path, CONTROL_PATH HELD_SUFFIX) == 0 || strcmp(path, CONTROL_PATH) == 0 ||
+           strcmp(path, "backup_label") == 0;
+}
+
 static int
 lose(void *context, const char *path, uint64_t offset, uint64_t length, const struct hq_error *why,
      struct hq_error *err)
 {
     struct losses *losses = context;
 
-    if (strcmp(path, CONTROL_PATH HELD_SUFFIX) == 0 || strcmp(path, CONTROL_PATH) == 0) {
+    if (is_vital(path)) {
         *err = *why;
-        return hq_error_prefix(err, "%s can't be restored, and no server starts without it",
-                               CONTROL_PATH);
+        return hq_error_prefix(err, "%s can't be restored, and no server recovers without it",
+                               path[0] == 'g' ? CONTROL_PATH : path);
     }
     losses->result->losses++;
     if (losses->options->lost != NULL)
