@@ -103,11 +103,9 @@ HQ_CRASH_LIST=$list restore pg --latest --cluster "$cluster" --to "$scratch/r" >
     not_ok "restore of the whole run" "$scratch/out"
 drop_restored r
 restore_labels=$(sort -u "$list")
-check "the run passes points of backup, WAL, history and store" \
-    grep -c . <(grep -E '^(backup\.root|wal\.history|wal\.segment|wal\.part|wal\.spool|posix\.put)\.' <<<"$labels")
-for part in backup.root wal.history wal.segment wal.spool posix.put; do
-    grep -q "^$part\." <<<"$labels" || not_ok "no crash point of $part was passed"
-done
+same "every crash point in the sources is passed" "" "$(grep -rhoE --include=*.c 'HQ_CRASH_POINT\(.*\)' "$top"/{crypto,engine,restore,storage,catalog,schedules} |
+    grep -oE '"[a-z.-]+"' | tr -d '"' | sort -u | grep -vxF "$labels
+$restore_labels" | paste -sd ' ')"
 [ -n "$restore_labels" ] || not_ok "a restore passes no crash point"
 
 number=0

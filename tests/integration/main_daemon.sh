@@ -115,12 +115,12 @@ daemon_stop
 same "the daemon ends cleanly" 0 $?
 
 # ---- A full file system under the spool ----------------------------------------------------------
-# The store stands still meanwhile, else the spool never fills: a directory nobody may write to.
+# Room for less than one segment first, then for as many as the archiver holds at once.
 if [ "$(id -u)" = 0 ]; then
     mkdir "$scratch/spool"
-    mount -t tmpfs -o size=24m,mode=700,uid="$(id -u postgres)" tmpfs "$scratch/spool" &&
+    mount -t tmpfs -o size=160m,mode=700,uid="$(id -u postgres)" tmpfs "$scratch/spool" &&
         mounts="$mounts $scratch/spool"
-    head -c 20M /dev/zero >"$scratch/spool/ballast"
+    head -c 154M /dev/zero >"$scratch/spool/ballast"
     hq_config data <<YAML
 spool:
   path: $scratch/spool
@@ -128,13 +128,13 @@ YAML
     daemon_start
     wait_for 20 "streaming" is_streaming data
     sql data -c "CREATE TABLE flood AS SELECT n, md5(n::text) || repeat('w', 900) pad FROM generate_series(1, 60000) n"
-    sleep 3
+    wait_for 20 "the spool to be full" grep -q 'code=NO_SPACE.*make room' "$scratch/daemon.log"
+    sleep 1
     flushed=$(sql data -c "SELECT coalesce(max(flush_lsn), '0/0') FROM pg_stat_replication")
     confirmed=$(sql data -c "SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'hq_test'")
     stored=$(reaches)
     same "nothing is acknowledged that is not in the repository" t \
         "$(sql data -c "SELECT greatest('$flushed'::pg_lsn, '$confirmed'::pg_lsn) <= '$stored'::pg_lsn")"
-    df "$scratch/spool" >"$scratch/out"
     rm "$scratch/spool/ballast"
     catch_up data && ok "it goes on when there is room"
     check "the daemon did not end for want of room" kill -0 "$daemon"
