@@ -50,6 +50,11 @@ cleanup() {
     status=$?
     trap - EXIT INT TERM
     [ -z "$daemon" ] || { kill "$daemon" 2>/dev/null && wait "$daemon" 2>/dev/null || true; }
+    # A slot that nobody reads from would fill the disk of the cluster that was only to be read.
+    if [ -n "${HQ_DATABASE:-}" ] && [ -n "${slot:-}" ]; then
+        psql -X -q -d "$database replication=true" -c "DROP_REPLICATION_SLOT $slot WAIT" >/dev/null ||
+            echo "quickstart: drop the slot $slot on the server: it keeps WAL there" >&2
+    fi
     for data in "$scratch/data" "$scratch/restored"; do
         [ ! -f "$data/postmaster.pid" ] ||
             as_user "$pg_bin/pg_ctl" -D "$data" -m immediate -s stop >/dev/null 2>&1 || true
@@ -185,9 +190,6 @@ else
 fi
 kill "$daemon" && wait "$daemon" || die "hq-backupd did not end cleanly"
 daemon=
-if [ -n "${HQ_DATABASE:-}" ]; then
-    echo "(the slot $slot stays on the server until you drop it: SELECT pg_drop_replication_slot('$slot'))"
-fi
 
 # ---- restore -------------------------------------------------------------------------------------
 say "restore to ${target:-the latest point}"
