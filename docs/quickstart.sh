@@ -224,14 +224,16 @@ if [ -z "${HQ_DATABASE:-}" ]; then
     echo "expected:       $expected"
     echo "found:          $found"
 else
-    found=$(found_sql -c "SELECT count(*) || ' databases, ' || pg_size_pretty(sum(pg_database_size(oid))) FROM pg_database")
-    expected=$found
-    echo "restored:       $found"
+    databases="SELECT string_agg(datname, ', ' ORDER BY datname) FROM pg_database"
+    expected=$(sql -c "$databases")
+    found=$(found_sql -c "$databases")
+    echo "on the server:  $expected"
+    echo "restored:       $found, $(found_sql -c 'SELECT pg_size_pretty(sum(pg_database_size(oid))) FROM pg_database')"
 fi
 point=$(sed -nE 's/.*last completed transaction was at log time (.*)/\1/p' "$scratch/restored.log" | tail -n 1)
 echo "recovery point: ${point:-the end of the backup}${target:+ (asked for: $target)}"
 echo "restore time:   $((ready - restoring)) ms until PostgreSQL answered"
 echo "repository:     $(du -sh "$scratch/repository" | cut -f 1)"
 echo "whole run:      $((ready - began)) ms"
-[ "$expected" = "$found" ] || die "the rows found are not the rows expected"
-echo "Every row is back."
+[ "$expected" = "$found" ] || die "what was found is not what was expected"
+if [ -z "${HQ_DATABASE:-}" ]; then echo "Every row is back."; else echo "Every database is back."; fi
