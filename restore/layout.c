@@ -56,29 +56,49 @@ layout_tablespace(const struct layout *layout, uint32_t oid)
     return original;
 }
 
+/* pg_tblspc/<oid> and what is below it. @return what follows the number, NULL for other paths. */
+static const char *
+tablespace_of(const char *path, uint32_t *oid)
+{
+    static const char folder[] = "pg_tblspc/";
+    const char *number = path + sizeof folder - 1;
+    unsigned long long value;
+    size_t digits;
+
+    if (strncmp(path, folder, sizeof folder - 1) != 0)
+        return NULL;
+    digits = strspn(number, "0123456789");
+    value = digits >= 1 && digits <= 10 ? strtoull(number, NULL, 10) : 0;
+    if (value == 0 || value > UINT32_MAX || (number[digits] != '/' && number[digits] != '\0'))
+        return NULL;
+    *oid = (uint32_t)value;
+    return number + digits;
+}
+
 char *
 layout_path(const struct layout *layout, const char *path, struct hq_error *err)
 {
-    unsigned oid;
-    int used = 0;
+    uint32_t oid;
+    const char *rest = tablespace_of(path, &oid), *location;
 
+    if (rest == NULL || *rest == '\0')
+        return hq_path_join(layout->directory, path, err);
     /* Not through the link: where a tablespace lies is decided here, not by what is on disk. */
-    if (sscanf(path, "pg_tblspc/%9u/%n", &oid, &used) == 1 && used > 0) {
-        const char *location = layout_tablespace(layout, oid);
-
-        if (location == NULL) {
-            hq_fail(err, HQ_E_CORRUPT, "%s: the backup has no tablespace %u", path, oid);
-            return NULL;
-        }
-        return hq_path_join(location, path + used, err);
+    location = layout_tablespace(layout, oid);
+    if (location == NULL) {
+        hq_fail(err, HQ_E_CORRUPT, "%s: the backup has no tablespace %u", path, oid);
+        return NULL;
     }
-    return hq_path_join(layout->directory, path, err);
+    return hq_path_join(location, rest + 1, err);
 }
 
 int
 layout_own(const struct layout *layout, const char *path, struct hq_error *err)
 {
-    if (layout->chown && lchown(path, layout->uid, layout->gid) != 0)
+    bool known = layout->uid != (uid_t)-1;
+
+    if (layout->chown && lchown(path, known ? layout->uid : layout->server_uid,
+                                known ? layout->gid : layout->server_gid) != 0)
         return hq_fail_sys(err, errno, "change the owner of %s", path);
     return 0;
 }
@@ -117,13 +137,13 @@ static int
 make_link(const struct layout *layout, const struct hq_entry *entry, struct hq_error *err)
 {
     HQ_FREE char *path = hq_path_join(layout->directory, entry->path, err);
-    const char *location;
-    unsigned oid;
-    int used = 0;
+    const char *location, *rest;
+    uint32_t oid;
 
     if (path == NULL)
         return -1;
-    if (sscanf(entry->path, "pg_tblspc/%9u%n", &oid, &used) != 1 || entry->path[used] != '\0')
+    rest = tablespace_of(entry->path, &oid);
+    if (rest == NULL || *rest != '\0')
         return hq_fail(err, HQ_E_CORRUPT, "%s: a link that is not a tablespace's", entry->path);
     location = layout_tablespace(layout, oid);
     if (location == NULL)
@@ -138,6 +158,7 @@ create_file(const struct layout *layout, const struct hq_entry *entry, const cha
             struct hq_error *err)
 {
     HQ_FREE char *full = layout_path(layout, path, err);
+    mode_t mode = (entry->mode & 07777) | S_IWUSR; /* layout_protect() makes it exact */
     HQ_CLOSE int fd = -1;
 
     if (full == NULL)
@@ -145,7 +166,7 @@ create_file(const struct layout *layout, const struct hq_entry *entry, const cha
     fd = open(full, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return hq_fail_sys(err, errno, "create %s", full);
-    if (ftruncate(fd, (off_t)entry->size) != 0 || fchmod(fd, entry->mode & 07777) != 0)
+    if (ftruncate(fd, (off_t)entry->size) != 0 || fchmod(fd, mode) != 0)
         return hq_fail_sys(err, errno, "size and mode of %s", full);
     return own_entry(layout, entry, full, err);
 }
@@ -271,6 +292,8 @@ want_page_chunk(struct layout *layout, const struct hq_entry *entry, const struc
     struct wanted *w = NULL;
     struct hq_error why = {0};
 
+    if (g->first[number] == g->first[number + 1])
+        return 0; /* no page is taken from it */
     if (want(layout, &chunk->id, HQ_CHUNK_PAGES, chunk->pages * size, &w, &why) != 0 &&
         !is_damage(&why)) {
         *err = why;
@@ -322,6 +345,7 @@ add_file(struct layout *layout, const struct hq_entry *entry, struct hq_error *e
     layout->files[layout->file_count].path = strdup(held);
     if (layout->files[layout->file_count].path == NULL)
         return hq_fail(err, HQ_E_NOMEM, "path of a file");
+    layout->files[layout->file_count].mode = entry->mode & 07777;
     layout->files[layout->file_count++].size = entry->size;
     layout->bytes += entry->size;
     return create_file(layout, entry, held, err);
@@ -334,6 +358,10 @@ lay_out(const struct hq_entry *entry, void *context, struct hq_error *err)
 
     if (layout->options->stop != NULL && *layout->options->stop)
         return hq_fail(err, HQ_E_INTERRUPTED, "stopped while laying out files");
+    if (strcmp(entry->path, "PG_VERSION") == 0) {
+        layout->server_uid = entry->uid;
+        layout->server_gid = entry->gid;
+    }
     switch (entry->type) {
     case HQ_ENTRY_DIRECTORY:
         return make_directory(layout, entry, err);
@@ -360,12 +388,45 @@ compare_wanted(const void *a, const void *b)
     return 0;
 }
 
+/* The directories that the manifest's paths begin in are no entries of it. */
+static int
+own_roots(const struct layout *layout, struct hq_error *err)
+{
+    const struct hq_root *root = &layout->plan->root;
+
+    if (layout_own(layout, layout->directory, err) != 0)
+        return -1;
+    for (size_t i = 0; i < root->tablespace_count; i++)
+        if (layout_own(layout, layout_tablespace(layout, root->tablespaces[i].oid), err) != 0)
+            return -1;
+    return 0;
+}
+
+int
+layout_protect(const struct layout *layout, struct hq_error *err)
+{
+    for (size_t i = 0; i < layout->file_count; i++) {
+        const struct target_file *file = &layout->files[i];
+        HQ_FREE char *path = NULL;
+
+        if ((file->mode & S_IWUSR) != 0)
+            continue;
+        path = layout_path(layout, file->path, err);
+        if (path == NULL)
+            return -1;
+        if (chmod(path, file->mode) != 0)
+            return hq_fail_sys(err, errno, "set the mode of %s", path);
+    }
+    return 0;
+}
+
 int
 layout_make(struct layout *layout, struct hq_error *err)
 {
     const struct hq_plan *plan = layout->plan;
 
-    if (hq_manifest_read(layout->reader, &plan->root, lay_out, layout, err) != 0)
+    if (hq_manifest_read(layout->reader, &plan->root, lay_out, layout, err) != 0 ||
+        own_roots(layout, err) != 0)
         return -1;
     if (layout->wanted_count > 0)
         qsort(layout->wanted, layout->wanted_count, sizeof *layout->wanted, compare_wanted);

@@ -13,6 +13,7 @@
 struct target_file {
     char *path; /**< as in the manifest */
     uint64_t size;
+    uint32_t mode; /**< set at the end where the owner may not write */
 };
 
 /** Bytes [from, from + length) of a chunk belong at @p offset of file number @p file. */
@@ -40,6 +41,8 @@ struct layout {
     const struct hq_plan *plan;
     uid_t uid; /**< (uid_t)-1: as the manifest says */
     gid_t gid;
+    uid_t server_uid; /**< PG_VERSION's in the manifest: who the server runs as */
+    gid_t server_gid;
     bool chown;
     struct target_file *files;
     size_t file_count, file_cap;
@@ -65,7 +68,9 @@ void layout_clear(struct layout *layout);
 /** Where a manifest path lies on disk (tablespaces mapped), malloc()ed. */
 char *layout_path(const struct layout *layout, const char *path,
                   struct hq_error *err) HQ_MUST_CHECK;
-/** Give @p path to the owner of the data directory. */
+/** Take away the owner's right to write where the backup's file has none: after fetch_all(). */
+int layout_protect(const struct layout *layout, struct hq_error *err) HQ_MUST_CHECK;
+/** Give @p path, which is no entry of the manifest, to the owner of the data directory. */
 int layout_own(const struct layout *layout, const char *path, struct hq_error *err) HQ_MUST_CHECK;
 
 /** Where tablespace @p oid goes: mapped, or as the backup says. NULL if the backup has none. */

@@ -71,7 +71,7 @@ restore(const struct hq_repository *repository, struct layout *layout,
         return -1;
     result->files = layout->file_count;
     result->bytes = layout->bytes;
-    if (fetch_all(repository, layout, result, err) != 0 ||
+    if (fetch_all(repository, layout, result, err) != 0 || layout_protect(layout, err) != 0 ||
         recovery_write(repository, layout, err) != 0 || target_sync(layout, err) != 0)
         return -1;
     return release_control(layout, err);

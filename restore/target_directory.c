@@ -79,6 +79,8 @@ decide_owner(struct layout *layout, struct hq_error *err)
 
     layout->uid = (uid_t)-1;
     layout->gid = (gid_t)-1;
+    layout->server_uid = (uid_t)-1;
+    layout->server_gid = (gid_t)-1;
     layout->chown = geteuid() == 0;
     if (layout->options->owner != NULL) {
         if (!layout->chown)
@@ -92,7 +94,6 @@ decide_owner(struct layout *layout, struct hq_error *err)
     return 0;
 }
 
-/* PG_VERSION is in every data directory: its owner in the backup is the server's user. */
 static int
 prepare_one(struct layout *layout, const char *path, struct hq_error *err)
 {
