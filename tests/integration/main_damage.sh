@@ -48,7 +48,7 @@ as_tool() { as /usr/bin/python3 "$(dirname "${BASH_SOURCE[0]}")/damage.py" "$@";
 must hq init --repository "$scratch/other" --region TR --writer test --sidecar-key "$scratch/other.sidecar" \
     --restore-key "$scratch/other.key" --no-passphrase
 stranger() { hq_restore "$1" --repository "$repository" --cluster main --key "$2" "${@:3}"; }
-refuse "the key of another repository" 12 "another repository|repository" stranger points "$scratch/other.key"
+refuse "the key of another repository" 12 "repository" stranger points "$scratch/other.key"
 refuse "it restores nothing" 12 "." stranger pg "$scratch/other.key" --to "$scratch/r"
 check "and leaves nothing" test ! -e "$scratch/r/global/pg_control"
 refuse "a sidecar key can't restore" 12 "restore key" stranger pg "$scratch/sidecar.key" --to "$scratch/r"
@@ -106,7 +106,7 @@ refuse "no repository.json" 8 "repository.json" whole r
 
 # ---- every kind of object, every kind of damage --------------------------------------------------
 cd "$original" || exit 1
-of_type() { # packs of that type, newest first
+of_type() { # packs of that type, newest first; 1 is data, 2 metadata
     local pack
     for pack in $(ls -t packs/*/*); do
         [ "$(od -An -tu2 -j10 -N2 "$pack" | tr -d ' ')" != "$1" ] || echo "$pack"
@@ -156,8 +156,8 @@ for how in flipped truncated missing; do
 done
 
 # WAL is read when PostgreSQL asks for it: then a damaged object ends the recovery, with status 126.
+# The settings of the sound restore hold the keys; they name the repository that is damaged here.
 wal_get() { hq_restore wal-get --settings "$scratch/sound/hq_restore/wal.json" "$1" "$scratch/got"; }
-# The recovery reads from where the restore came from.
 for how in flipped truncated; do
     for object in "$segment" "$part" "$history"; do
         damage $how "$object"
@@ -190,7 +190,9 @@ check "nor does a missing one" whole r --allow-damaged
 check "all files are as they were then, too" as_tool compare "$scratch/sound" "$scratch/r" /dev/null
 partial=0
 for how in flipped missing; do
-    for object in $(cd "$original" && of_type 1); do
+    packs=$(cd "$original" && of_type 1)
+    [ "$how" = missing ] || packs=$(head -n 2 <<<"$packs")
+    for object in $packs; do
         damage $how "$object"
         whole r --allow-damaged --json >"$scratch/losses" 2>"$scratch/out"
         status=$?
@@ -205,7 +207,7 @@ for how in flipped missing; do
         fi
     done
 done
-check "most of these went on, with losses ($partial)" test "$partial" -ge 3
+check "some of these went on, with losses ($partial)" test "$partial" -ge 2
 
 # ---- the disk is full ----------------------------------------------------------------------------
 if [ "$(id -u)" = 0 ] && mkdir "$scratch/small" && mount -t tmpfs -o size=20m tmpfs "$scratch/small" 2>/dev/null; then
