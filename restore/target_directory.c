@@ -112,6 +112,29 @@ prepare_one(struct layout *layout, const char *path, struct hq_error *err)
     return layout_own(layout, path, err);
 }
 
+/* Two that are empty may still be one: the files of both would lie in each other's way. */
+static int
+check_distinct(const struct layout *layout, size_t count, struct hq_error *err)
+{
+    const struct hq_root *root = &layout->plan->root;
+    const char *location = layout_tablespace(layout, root->tablespaces[count].oid);
+    struct stat mine, other;
+
+    if (stat(location, &mine) != 0)
+        return hq_fail_sys(err, errno, "look at %s", location);
+    for (size_t i = 0; i <= count; i++) {
+        const char *path =
+            i == count ? layout->directory : layout_tablespace(layout, root->tablespaces[i].oid);
+
+        if (stat(path, &other) != 0)
+            return hq_fail_sys(err, errno, "look at %s", path);
+        if (mine.st_dev == other.st_dev && mine.st_ino == other.st_ino)
+            return hq_fail(err, HQ_E_USAGE, "%s is %s", location,
+                           i == count ? "the data directory" : "another tablespace's too");
+    }
+    return 0;
+}
+
 int
 target_prepare(struct layout *layout, struct hq_error *err)
 {
@@ -125,7 +148,7 @@ target_prepare(struct layout *layout, struct hq_error *err)
         if (location[0] != '/')
             return hq_fail(err, HQ_E_USAGE, "tablespace %u: %s is not an absolute path",
                            root->tablespaces[i].oid, location);
-        if (prepare_one(layout, location, err) != 0) {
+        if (prepare_one(layout, location, err) != 0 || check_distinct(layout, i, err) != 0) {
             hq_error_prefix(err, "tablespace %u", root->tablespaces[i].oid);
             err->hint[0] = '\0'; /* moving a live tablespace away is the wrong advice */
             return hq_error_hint(err, "give it another place with --tablespace-map %u=/new/path",
