@@ -181,23 +181,31 @@ run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq
 }
 
 int
+hq_backup_job_lock(const struct hq_site *site, struct hq_error *err)
+{
+    int lock = hq_site_lock(site, "backup", err);
+
+    if (lock < 0 && err->code == HQ_E_BUSY)
+        hq_error_hint(err, "another backup of this cluster runs; `hq-backup list` shows it when it "
+                           "is done");
+    return lock;
+}
+
+int
 hq_backup_job_run(struct hq_site *site, const struct hq_backup_job_options *options,
                   struct hq_root *root, struct hq_backup_statistics *statistics,
                   struct hq_error *err)
 {
-    HQ_CLOSE int lock = hq_site_lock(site, "backup", err);
+    HQ_CLOSE
+    int lock = options->locked ? -1 : hq_backup_job_lock(site, err);
     struct hq_error ignored = {0};
     int64_t job;
     int failed;
 
     *root = (struct hq_root){0};
     *statistics = (struct hq_backup_statistics){0};
-    if (lock < 0) {
-        if (err->code == HQ_E_BUSY)
-            hq_error_hint(err, "another backup of this cluster runs; `hq-backup list` shows it "
-                               "when it is done");
+    if (lock < 0 && !options->locked)
         return -1;
-    }
     describe(site, root);
     if (hq_catalog_job_begin(site->catalog, root->cluster, "backup", &job, err) != 0)
         return -1;

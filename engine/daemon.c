@@ -123,6 +123,25 @@ loop(struct daemon *d)
     }
 }
 
+/* `hq-backup backup` may stream WAL just now: its lock is free again when it is done. */
+static int
+start_archiving(struct daemon *d, struct hq_error *err)
+{
+    bool told = false;
+
+    while (hq_archive_thread_start(d->site, note_archive_end, NULL, &d->archive, err) != 0) {
+        if (err->code != HQ_E_BUSY)
+            return -1;
+        if (!told)
+            hq_log_error(HQ_LOG_INFO, "waiting for another process that archives WAL", err);
+        told = true;
+        hq_error_clear(err);
+        if (!hq_clock_sleep_ms(LOOK_MS, d->stop))
+            return hq_fail(err, HQ_E_INTERRUPTED, "stopped while another process archives WAL");
+    }
+    return 0;
+}
+
 static int
 prepare(struct daemon *d, struct hq_error *err)
 {
@@ -135,7 +154,7 @@ prepare(struct daemon *d, struct hq_error *err)
     if (hq_catalog_sync(d->site->catalog, d->site->repository, config->cluster.name, err) != 0 ||
         plan_next(d, err) != 0)
         return -1;
-    return hq_archive_thread_start(d->site, note_archive_end, NULL, &d->archive, err);
+    return start_archiving(d, err);
 }
 
 int
@@ -144,7 +163,7 @@ hq_daemon_run(struct hq_site *site, const volatile int *stop, struct hq_error *e
     struct daemon d = {.site = site, .stop = stop};
 
     if (prepare(&d, err) != 0)
-        return -1;
+        return *stop && err->code == HQ_E_INTERRUPTED ? 0 : -1;
     hq_log(HQ_LOG_INFO, "hq-backupd is running", HQ_F_TEXT("version", HQ_VERSION),
            HQ_F_TEXT("cluster", site->config->cluster.name),
            HQ_F_TEXT("region", site->config->region),

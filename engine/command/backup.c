@@ -91,8 +91,10 @@ static int
 back_up(const struct hq_command_line *line, struct hq_site *site, struct hq_error *err)
 {
     struct command_progress progress;
-    struct hq_backup_job_options options = {
-        .progress = command_progress_report, .context = &progress, .stop = hq_cli_stop()};
+    struct hq_backup_job_options options = {.progress = command_progress_report,
+                                            .context = &progress,
+                                            .stop = hq_cli_stop(),
+                                            .locked = true};
     HQ_AUTO(hq_root_clear)
     struct hq_root root = {0};
     struct hq_backup_statistics statistics = {0};
@@ -115,10 +117,15 @@ run_backup(const struct hq_command_line *line, struct hq_error *err)
     struct hq_error archive_err = {0};
     atomic_bool ended = false;
     struct hq_site site;
-    int failed = -1;
+    int failed = -1, lock = -1;
 
+    /*
+     * The backup's lock before the WAL's: whoever streams WAL for a backup must not be refused the
+     * backup and leave, with another backup counting on that stream.
+     */
     if (command_open_site(line, &site, err) == 0 && hq_site_open_catalog(&site, err) == 0 &&
-        reach_server(&site, err) == 0 && see_to_wal(&site, &archive, &ended, err) == 0)
+        reach_server(&site, err) == 0 && (lock = hq_backup_job_lock(&site, err)) >= 0 &&
+        see_to_wal(&site, &archive, &ended, err) == 0)
         failed = back_up(line, &site, err);
     if (archive != NULL && hq_archive_thread_stop(archive, &archive_err) != 0) {
         /* What stopped the WAL is why the backup could not become recoverable. */
@@ -127,6 +134,7 @@ run_backup(const struct hq_command_line *line, struct hq_error *err)
         else
             hq_cli_warn("archiving WAL ended early: %s", archive_err.message);
     }
+    hq_auto_close(&lock);
     hq_site_close(&site);
     return failed;
 }

@@ -194,6 +194,8 @@ restore(const struct hq_command_line *line, const struct session *session,
                               hq_clock_monotonic_us() - began, err);
     json_decref(report.losses);
     if (failed == 0 && partial.code != HQ_E_OK) {
+        /* The one object on standard output is the result: it lists the losses. */
+        hq_cli_set_json(false);
         *err = partial;
         failed = -1;
     }

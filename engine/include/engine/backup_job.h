@@ -12,7 +12,11 @@ struct hq_backup_job_options {
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
     const volatile int *stop;
+    bool locked; /**< the caller holds hq_backup_job_lock() already */
 };
+
+/** Keep other backups of this cluster on this host out. @return a descriptor, or -1 (BUSY). */
+int hq_backup_job_lock(const struct hq_site *site, struct hq_error *err) HQ_MUST_CHECK;
 
 /**
  * Back the configured cluster up. @p root and @p statistics describe the backup afterwards

@@ -98,7 +98,9 @@ run(struct hq_archiver *a, struct hq_error *err)
 
     while (!*a->options.stop) {
         int64_t began_us = hq_clock_monotonic_us();
+        struct hq_archiver_position before, after;
 
+        hq_archiver_position(a, &before);
         switch (archiver_round(a, err)) {
         case ARCHIVER_STOPPED:
             return 0;
@@ -113,7 +115,11 @@ run(struct hq_archiver *a, struct hq_error *err)
         if (*a->options.stop)
             return a->failed ? -1 : 0; /* without a connection there was nothing to store */
         hq_log_error(HQ_LOG_WARNING, "streaming WAL is interrupted and will be tried again", err);
-        if (hq_clock_monotonic_us() - began_us > LONGEST_BACKOFF_MS * INT64_C(1000))
+        /* A small spool is full again and again; while WAL gets through there is no need to wait.
+         */
+        hq_archiver_position(a, &after);
+        if (after.durable_lsn > before.durable_lsn ||
+            hq_clock_monotonic_us() - began_us > LONGEST_BACKOFF_MS * INT64_C(1000))
             backoff_ms = FIRST_BACKOFF_MS;
         (void)hq_clock_sleep_ms(backoff_ms, a->options.stop);
         backoff_ms = backoff_ms * 2 < LONGEST_BACKOFF_MS ? backoff_ms * 2 : LONGEST_BACKOFF_MS;
