@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "wal_object.h"
 
 /* Pieces sorted by timeline, start, complete ones first, then by end descending. */
@@ -66,6 +67,26 @@ take_in(const struct hq_object_info *object, void *context, struct hq_error *err
                   err);
 }
 
+/* Its history file is what makes a timeline reachable: without it recovery passes it by. */
+static void
+warn_of_orphans(const struct hq_wal_inventory *inventory)
+{
+    uint32_t timeline = 1;
+
+    for (size_t i = 0; i < inventory->count; i++) {
+        const struct hq_wal_piece *piece = &inventory->pieces[i];
+
+        if (piece->timeline == timeline)
+            continue;
+        timeline = piece->timeline;
+        /* History files sort before the WAL of their timeline. */
+        if (timeline > 1 && piece->end_lsn != 0)
+            hq_log(HQ_LOG_WARNING,
+                   "WAL of a timeline can't be reached: its history file is missing",
+                   HQ_F_TEXT("cluster", inventory->cluster), HQ_F_U64("timeline", timeline));
+    }
+}
+
 int
 hq_wal_inventory_load(const struct hq_repository *repository, const char *cluster,
                       uint64_t system_identifier, uint32_t segment_size,
@@ -89,6 +110,7 @@ hq_wal_inventory_load(const struct hq_repository *repository, const char *cluste
     }
     if (inventory->count > 0)
         qsort(inventory->pieces, inventory->count, sizeof *inventory->pieces, compare_pieces);
+    warn_of_orphans(inventory);
     *out = inventory;
     return 0;
 }
