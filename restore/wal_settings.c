@@ -35,8 +35,12 @@ add_keys(const struct hq_repository *repository, const struct hq_plan *plan, jso
         char name[HQ_OBJECT_NAME_MAX + 1];
 
         hq_wal_piece_name(plan->wal, &plan->coverage.pieces[i], name);
-        if (add_key(repository, name, objects, err) != 0)
+        if (add_key(repository, name, objects, err) == 0)
+            continue;
+        /* A part may have been superseded meanwhile; its segment is staged, see wal_stage.c. */
+        if (err->code != HQ_E_MISSING || plan->coverage.pieces[i].complete)
             return -1;
+        hq_error_clear(err);
     }
     return 0;
 }
@@ -102,17 +106,18 @@ decode(struct wal_settings *s, const char *path, struct hq_error *err)
 {
     const json_t *store = json_object_get(s->json, "store");
     const char *bind = text_of(s->json, "bind"), *cluster = text_of(s->json, "cluster");
+    json_int_t size = json_integer_value(json_object_get(s->json, "segment_size"));
 
     s->objects = json_object_get(s->json, "objects");
-    s->segment_size = (uint32_t)json_integer_value(json_object_get(s->json, "segment_size"));
     if (json_integer_value(json_object_get(s->json, "version")) != WAL_SETTINGS_VERSION)
         return hq_fail(err, HQ_E_UNSUPPORTED, "%s: not version %d", path, WAL_SETTINGS_VERSION);
     if (bind == NULL || hq_hex_decode(bind, strlen(bind), s->bind, sizeof s->bind) != 0 ||
         cluster == NULL || !hq_cluster_name_valid(cluster) || !json_is_object(s->objects) ||
-        text_of(store, "url") == NULL || s->segment_size < (1U << 20) ||
-        s->segment_size > (1U << 30) || (s->segment_size & (s->segment_size - 1)) != 0)
+        text_of(store, "url") == NULL || size < (1 << 20) || size > (1 << 30) ||
+        (size & (size - 1)) != 0)
         return hq_fail(err, HQ_E_CONFIG, "%s: not the settings of a recovery", path);
     s->cluster = cluster;
+    s->segment_size = (uint32_t)size;
     s->store = (struct hq_store_options){.url = text_of(store, "url"),
                                          .endpoint = text_of(store, "endpoint"),
                                          .region = text_of(store, "region"),
