@@ -199,7 +199,7 @@ recovery_write(const struct hq_repository *repository, const struct layout *layo
         return hq_fail_sys(err, errno, "make directory %s", folder);
     if (layout_own(layout, folder, err) != 0 ||
         hq_wal_settings_write(repository, layout->plan, layout->options, wal, err) != 0 ||
-        layout_own(layout, wal, err) != 0)
+        layout_own(layout, wal, err) != 0 || wal_stage(repository, layout, folder, err) != 0)
         return -1;
     if (write_settings(layout, folder, err) != 0 || write_signal(layout, err) != 0)
         return hq_error_prefix(err, "recovery settings");

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -226,13 +227,42 @@ open_and_get(const struct wal_settings *settings, const char *file, const char *
     return result;
 }
 
+/* A segment that was incomplete when the recovery was planned lies beside the settings. */
+static int
+get_staged(const char *settings_path, const char *file, const char *destination,
+           struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf path = {0}, bytes = {0};
+    const char *slash = strrchr(settings_path, '/');
+
+    if (slash == NULL || strchr(file, '/') != NULL)
+        return 0;
+    hq_buf_printf(&path, "%.*s/%s", (int)(slash - settings_path), settings_path, file);
+    if (hq_buf_text(&path) == NULL)
+        return hq_buf_check(&path, file, err);
+    if (access((const char *)path.data, F_OK) != 0)
+        return 0;
+    if (hq_io_read_file((const char *)path.data, (size_t)1 << 30, &bytes, err) != 0 ||
+        hq_io_replace(destination, bytes.data, bytes.len, 0600, err) != 0) {
+        if (err->code == HQ_E_MISSING)
+            err->code = HQ_E_SYS;
+        return -1;
+    }
+    return 1;
+}
+
 int
 hq_wal_get(const char *settings_path, const char *file, const char *destination,
            struct hq_error *err)
 {
     HQ_AUTO(wal_settings_clear)
     struct wal_settings settings = {0};
+    int staged;
 
+    staged = get_staged(settings_path, file, destination, err);
+    if (staged != 0)
+        return staged < 0 ? -1 : 0;
     if (wal_settings_read(settings_path, &settings, err) != 0)
         return -1;
     return open_and_get(&settings, file, destination, err);
@@ -253,16 +283,31 @@ consider_object(const struct hq_object_info *object, void *context, struct hq_er
 }
 
 int
+wal_get_segment(const struct hq_repository *repository, const char *cluster,
+                uint64_t system_identifier, uint32_t segment_size, const char *file,
+                const char *destination, struct hq_error *err)
+{
+    struct direct d = {.cluster = cluster, .file = file, .segment_size = segment_size};
+    struct getter g = {.store = repository->store, .repository = repository, .cluster = cluster};
+    char prefix[HQ_OBJECT_NAME_MAX + 1];
+    int result;
+
+    snprintf(prefix, sizeof prefix, "wal/%s/%016llx/", cluster,
+             (unsigned long long)system_identifier);
+    result = hq_store_list(repository->store, prefix, consider_object, &d, err);
+    if (result == 0)
+        result = deliver(&g, &d.source, file, destination, err);
+    source_clear(&d.source);
+    return result;
+}
+
+int
 hq_wal_get_direct(const struct hq_repository *repository, const char *cluster, const char *file,
                   const char *destination, struct hq_error *err)
 {
     HQ_AUTO(hq_backup_list_clear)
     struct hq_backup_list backups = {0};
-    struct direct d = {.cluster = cluster, .file = file};
-    struct getter g = {.store = repository->store, .repository = repository, .cluster = cluster};
-    char prefix[HQ_OBJECT_NAME_MAX + 1];
     const struct hq_root *newest;
-    int result;
 
     if (hq_backup_list_load(repository, cluster, &backups, err) != 0)
         return -1;
@@ -271,12 +316,6 @@ hq_wal_get_direct(const struct hq_repository *repository, const char *cluster, c
         return hq_error_hint(err, "`hq-restore points` lists the clusters");
     }
     newest = &backups.roots[backups.count - 1];
-    d.segment_size = newest->wal_segment_size;
-    snprintf(prefix, sizeof prefix, "wal/%s/%016llx/", cluster,
-             (unsigned long long)newest->system_identifier);
-    result = hq_store_list(repository->store, prefix, consider_object, &d, err);
-    if (result == 0)
-        result = deliver(&g, &d.source, file, destination, err);
-    source_clear(&d.source);
-    return result;
+    return wal_get_segment(repository, cluster, newest->system_identifier, newest->wal_segment_size,
+                           file, destination, err);
 }

@@ -14,4 +14,12 @@
 int wal_object_read(const struct hq_repository *repository, const char *name, struct hq_buf *out,
                     struct hq_error *err) HQ_MUST_CHECK;
 
+/**
+ * Write the file @p file of that lineage, complete or filled up with zeros, to @p destination
+ * (wal_get.c). MISSING when nothing of it is stored.
+ */
+int wal_get_segment(const struct hq_repository *repository, const char *cluster,
+                    uint64_t system_identifier, uint32_t segment_size, const char *file,
+                    const char *destination, struct hq_error *err) HQ_MUST_CHECK;
+
 #endif

@@ -157,7 +157,10 @@ done
 
 # WAL is read when PostgreSQL asks for it: then a damaged object ends the recovery, with status 126.
 # The settings of the sound restore hold the keys; they name the repository that is damaged here.
-wal_get() { hq_restore wal-get --settings "$scratch/sound/hq_restore/wal.json" "$1" "$scratch/got"; }
+# They are copied: beside the original lies the staged incomplete segment, which needs no object.
+cp -p "$scratch/sound/hq_restore/wal.json" "$scratch/wal.json"
+wal_get() { hq_restore wal-get --settings "$scratch/wal.json" "$1" "$scratch/got"; }
+check "the incomplete segment is staged" test -s "$scratch/sound/hq_restore/$(basename "$part" | cut -c 1-24)"
 for how in flipped truncated; do
     for object in "$segment" "$part" "$history"; do
         damage $how "$object"
