@@ -236,7 +236,7 @@ get_staged(const char *settings_path, const char *file, const char *destination,
     struct hq_buf path = {0}, bytes = {0};
     const char *slash = strrchr(settings_path, '/');
 
-    if (slash == NULL || strchr(file, '/') != NULL)
+    if (slash == NULL || strlen(file) != 24 || strspn(file, "0123456789ABCDEF") != 24)
         return 0;
     hq_buf_printf(&path, "%.*s/%s", (int)(slash - settings_path), settings_path, file);
     if (hq_buf_text(&path) == NULL)

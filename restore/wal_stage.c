@@ -35,13 +35,16 @@ wal_stage(const struct hq_repository *repository, const struct layout *layout, c
           struct hq_error *err)
 {
     const struct hq_wal_coverage *c = &layout->plan->coverage;
+    const struct hq_timeline_path *path = &layout->plan->path;
     char last[25] = "";
 
     for (size_t i = 0; i < c->count; i++) {
         const struct hq_wal_piece *piece = &c->pieces[i];
         char file[25];
 
-        if (piece->complete || piece->end_lsn == 0)
+        /* Of an ancestor nothing changes any more, and behind the switch its WAL is not wanted. */
+        if (piece->complete || piece->end_lsn == 0 ||
+            piece->timeline != path->steps[path->count - 1].timeline)
             continue;
         hq_wal_file_name(piece->timeline, piece->start_lsn, layout->plan->root.wal_segment_size,
                          file);
