@@ -103,7 +103,7 @@ init(struct place *p, struct hq_error *err)
 struct watcher {
     struct hq_archiver *archiver;
     const char *path;
-    volatile int stop;
+    _Atomic int stop;
 };
 
 /* The script reads the position from a file, replaced as a whole. */

@@ -281,6 +281,30 @@ test_damage(void **state)
     check_damage(80 + 33, 0x80, false);   /* a time long before 1970 */
 }
 
+/* The page goes on with a record, but not with as much as is left of this one: it is another. */
+static void
+test_other_rest(void **state)
+{
+    struct wal_maker m = begin(MAKER_SEGMENT);
+    struct found f;
+    uint64_t lsn;
+
+    (void)state;
+    maker_fill_page(&m, 32);
+    maker_commit(&m, COMMIT, 1000, 100);
+    lsn = maker_commit(&m, COMMIT, 1001, 0);
+    scan(&m, 500, &f);
+    assert_int_equal(f.count, 2);
+    /* 24 + 2 + 8 + 100 bytes, 32 of them on the page before: 102. With 103 the next one is the
+     * same. */
+    assert_int_equal(m.bytes.data[MAKER_PAGE + 16], 102);
+    m.bytes.data[MAKER_PAGE + 16] = 103;
+    scan(&m, 500, &f);
+    assert_int_equal(f.count, 1);
+    assert_int_equal(f.lsn[0], lsn);
+    hq_buf_clear(&m.bytes);
+}
+
 /* A jump starts afresh: in the middle of a page nothing can be made of its rest. */
 static void
 test_jump(void **state)
@@ -317,6 +341,7 @@ main(void)
         cmocka_unit_test(test_begins_again),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_jump),
+        cmocka_unit_test(test_other_rest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
