@@ -9,10 +9,12 @@
  *
  * Start: from the start of the segment that holds the last position durable in the store (listed
  * there, no local state needed), or of the slot's / server's position when there is none. Already
- * stored bytes are received again and not stored again as parts.
+ * stored bytes are received again and not stored again as parts. Whenever a connection or a
+ * timeline ends, what was received is stored first, however long the store takes.
  * Refuses: a system identifier other than the one whose WAL this cluster name has in the
  * repository (REFUSED, with advice), a server whose WAL ends before what the store holds on its
- * timeline (REFUSED: it went back in time).
+ * timeline (REFUSED: it went back in time), or whose timeline is older than one that the store
+ * holds (REFUSED: a former primary). MISSING: the server has removed WAL that the store lacks.
  *
  * Threads  hq_archiver_run() belongs to one thread; _position and _wait may be called from others.
  */
@@ -25,7 +27,7 @@
 struct hq_archiver_options {
     const struct hq_repository *repository; /**< borrowed */
     struct hq_catalog *catalog;             /**< borrowed */
-    struct hq_pg_options connection;        /**< strings borrowed */
+    struct hq_pg_options connection;        /**< its strings and those below are borrowed */
     const char *cluster;
     const char *slot;
     const char *spool_directory; /**< made if missing */
@@ -51,11 +53,15 @@ int hq_archiver_new(const struct hq_archiver_options *options, struct hq_archive
                     struct hq_error *err) HQ_MUST_CHECK;
 /**
  * Connect, ensure the slot, stream until *stop. Trouble that may pass (connection, store) is
- * logged and tried again with back-off for ever; other trouble ends it with -1.
+ * logged and tried again with back-off for ever; other trouble ends it with -1, and so does a
+ * store that does not take the last bytes after *stop. Once only.
  */
 int hq_archiver_run(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
 void hq_archiver_position(struct hq_archiver *a, struct hq_archiver_position *out);
-/** Wait until durable_lsn >= @p lsn. TRANSIENT when @p timeout_ms passes, or _run's own failure. */
+/**
+ * Wait until durable_lsn >= @p lsn. TRANSIENT when @p timeout_ms passes; when _run has ended, its
+ * own failure or INTERRUPTED.
+ */
 int hq_archiver_wait(struct hq_archiver *a, uint64_t lsn, int64_t timeout_ms,
                      struct hq_error *err) HQ_MUST_CHECK;
 void hq_archiver_free(struct hq_archiver *a);

@@ -34,7 +34,7 @@ void hq_wal_stream_wake_on(struct hq_wal_stream *s, int fd);
 /** MISSING, with a hint: the server has removed WAL that was asked for. */
 int hq_wal_stream_next(struct hq_wal_stream *s, int timeout_ms, struct hq_wal_message *out,
                        struct hq_error *err) HQ_MUST_CHECK;
-/** Report positions: @p write received and spooled, @p flush durable as configured. */
+/** Report positions: what a commit under remote_write and under on may count on. */
 int hq_wal_stream_report(struct hq_wal_stream *s, uint64_t write, uint64_t flush, bool reply,
                          struct hq_error *err) HQ_MUST_CHECK;
 /** End the COPY politely if possible, and free. */
