@@ -14,6 +14,10 @@ INSERT INTO "Çağrı kayıtları ñ 患者" SELECT generate_series(1, 77);
 INSERT INTO in_fast SELECT n, repeat('f', 100) FROM generate_series(1, 20000) n;
 CREATE DATABASE "boş veritabanı";
 SQL
+# What a crash or a session leaves in the data directory and no backup should carry.
+postgres_oid=$(sql data -c "SELECT oid FROM pg_database WHERE datname = 'postgres'")
+as mkdir -p "$scratch/data/base/pgsql_tmp"
+as sh -c "echo sort >'$scratch/data/base/pgsql_tmp/pgsql_tmp4711.0'; echo temporary >'$scratch/data/base/$postgres_oid/t3_99999'"
 hq_init
 hq_config data </dev/null
 check "check finds nothing to complain about" backup check
@@ -55,6 +59,7 @@ same "the tablespace lies where it was mapped" "$scratch/fast2" "$(sql r -c "SEL
 same "a table with a name beyond ASCII" 77 "$(sql r -c 'SELECT count(*) FROM "Çağrı kayıtları ñ 患者"')"
 same "an unlogged table comes back empty" 0 "$(sql r -c 'SELECT count(*) FROM fleeting')"
 same "the empty database is there" 1 "$(sql r -c "SELECT count(*) FROM pg_database WHERE datname = 'boş veritabanı'")"
+check "temporary relations and files are left out" sh -c "[ ! -e '$scratch/r/base/$postgres_oid/t3_99999' ] && [ ! -e '$scratch/r/base/pgsql_tmp/pgsql_tmp4711.0' ]"
 check "the keys of the recovery are removed when it ends" test ! -e "$scratch/r/hq_restore"
 pg_stop r fast
 check "page checksums hold" as "$pg_bin/pg_checksums" --check -D "$scratch/r"
@@ -77,7 +82,7 @@ refuse "a time after the last commit" 17 "recoverable from .* to " \
     restore plan --cluster main --target-time "2099-01-01 00:00:00Z"
 refuse "an LSN that is not there yet" 17 "recoverable from .* to " \
     restore plan --cluster main --target-lsn "FFFF/0"
-refuse "a timeline that does not exist" 17 "timeline 9" restore plan --cluster main --latest --target-timeline 9
+refuse "a timeline that does not exist" 17 "leads to the timeline asked for" restore plan --cluster main --latest --target-timeline 9
 refuse "a backup that does not exist" 8 "no backup" restore plan --cluster main --latest --backup 20010101T000000Z-00000000
 refuse "a cluster that does not exist" 8 "no backup of cluster other" restore plan --cluster other --latest
 refuse "no time at all" 2 "target-time" restore plan --cluster main --target-time "teatime"
