@@ -119,6 +119,9 @@ check "the next one works" backup backup
 catch_up data
 check "the daemon outlived the restart" kill -0 "$daemon"
 verifies "the repository verifies"
+# A segment of its own for what follows: a resumed one is received again from its start.
+sql data -c "SELECT pg_switch_wal()"
+catch_up data
 comes_back "everything is there" data 'SELECT count(*), sum(n) FROM bulk'
 daemon_stop
 same "the daemon ends cleanly" 0 $?
