@@ -24,6 +24,19 @@
 #include "catalog/catalog.h"
 #include "postgres/connection.h"
 
+/** What a commit that waits for this receiver may count on. */
+enum hq_wal_durable {
+    HQ_WAL_DURABLE_STORE, /**< flushed: in the object store */
+    HQ_WAL_DURABLE_SPOOL, /**< flushed: in the spool, fsynced */
+};
+
+/** WAL that the server no longer has and the store will never have. */
+struct hq_wal_gap {
+    uint64_t system_identifier;
+    uint32_t timeline;
+    uint64_t from_lsn, to_lsn; /**< to_lsn excluded: from there on WAL is kept again */
+};
+
 struct hq_archiver_options {
     const struct hq_repository *repository; /**< borrowed */
     struct hq_catalog *catalog;             /**< borrowed */
@@ -33,6 +46,11 @@ struct hq_archiver_options {
     const char *spool_directory; /**< made if missing */
     int64_t flush_interval_ms;   /**< 100 to 60000 */
     int compression_level;
+    enum hq_wal_durable durable;
+    uint64_t spool_limit; /**< bytes of WAL the spool may hold; 4 segments at least are allowed */
+    /** Told, from hq_archiver_run()'s thread, when archiving goes on behind a gap; or NULL. */
+    void (*on_gap)(void *context, const struct hq_wal_gap *gap);
+    void *context;
     const volatile int *stop; /**< ends _run with 0 after storing what was received */
 };
 
@@ -40,9 +58,14 @@ struct hq_archiver_options {
 struct hq_archiver_position {
     uint32_t timeline;
     uint64_t durable_lsn; /**< everything below is in the store */
+    uint64_t written_lsn; /**< everything below is in the spool, fsynced */
     uint64_t received_lsn;
-    int64_t last_commit_us; /**< newest commit that is durable; 0: none seen */
-    int64_t delay_us;       /**< of the last put: from the server's sending its oldest byte */
+    uint64_t system_identifier; /**< 0: not connected yet */
+    uint64_t spool_bytes;       /**< of WAL that the store does not have yet, whole segments */
+    uint64_t gaps;              /**< since the start of this process */
+    bool let_go;                /**< see hq_archiver_let_go() */
+    int64_t last_commit_us;     /**< newest commit that is durable; 0: none seen */
+    int64_t delay_us;           /**< of the last put: from the server's sending its oldest byte */
     int64_t delay_max_us;
     uint64_t stored_bytes, puts;
     bool streaming;
@@ -64,6 +87,11 @@ void hq_archiver_position(struct hq_archiver *a, struct hq_archiver_position *ou
  */
 int hq_archiver_wait(struct hq_archiver *a, uint64_t lsn, int64_t timeout_ms,
                      struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * Stop holding WAL back on the server: end streaming, drop the slot, store what the spool has; then
+ * begin anew with a new slot where the server is, behind a gap. Returns at once; any thread.
+ */
+void hq_archiver_let_go(struct hq_archiver *a);
 void hq_archiver_free(struct hq_archiver *a);
 
 #endif
