@@ -10,6 +10,9 @@ test="$build git libcmocka-dev clang clang-format libclang-rt-14-dev python3 pyt
 python3-zstandard mandoc bsdextrautils libfaketime strace procps openssl curl ceph-mon ceph-osd radosgw ceph-common
 swift-proxy swift-account swift-container swift-object haproxy"
 
+# Servers of other major versions are npm packages; a node that brings its own npm will do.
+command -v npm >/dev/null || test="$test nodejs npm"
+
 case "${1:-build}" in
 build) wanted=$build ;;
 test) wanted=$test ;;
