@@ -1,6 +1,6 @@
 # The repository format over the memory store, with the fixed keys of tests/golden/v1. Some look at
 # the plain forms below the encryption, through the module's internal headers.
-foreach(name IN ITEMS chunk pack object index pagemap manifest root wal json vectors nomem)
+foreach(name IN ITEMS chunk pack object index pagemap manifest root audit wal json vectors nomem)
     hq_unit(repository_${name} DEPENDS hq_repository hq_storage_memory)
     target_include_directories(repository_${name}_test PRIVATE
                                ${PROJECT_SOURCE_DIR}/storage/repository)
@@ -23,7 +23,7 @@ target_link_libraries(make_vectors PRIVATE hq_flags hq_repository PkgConfig::jan
 add_test(NAME make_vectors COMMAND make_vectors)
 
 # Each decoder below the encryption: plaintext bodies, or frames that the target seals itself.
-foreach(name IN ITEMS pack index manifest root pagemap wal repository_json)
+foreach(name IN ITEMS pack index manifest root audit pagemap wal repository_json)
     hq_fuzz(${name} DEPENDS hq_repository)
     if(TARGET ${name}_fuzz)
         target_include_directories(${name}_fuzz PRIVATE unit ${PROJECT_SOURCE_DIR}/storage/repository)

@@ -1,6 +1,7 @@
 #include "json_internal.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,34 @@ hq_json_lsn(struct hq_json_reader *r, const json_t *object, const char *name)
     return 0;
 }
 
+uint64_t
+hq_json_decimal(struct hq_json_reader *r, const json_t *object, const char *name)
+{
+    char text[21];
+    uint64_t value = 0;
+
+    hq_json_string(r, object, name, text, sizeof text);
+    for (const char *at = text; *at != '\0' || at == text; at++)
+        if (*at < '0' || *at > '9' || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value)) {
+            hq_json_wrong(r, name);
+            return 0;
+        }
+    return value;
+}
+
+void
+hq_json_writer(struct hq_json_reader *r, const json_t *object, const char *name,
+               struct hq_writer *out)
+{
+    const json_t *writer = hq_json_object(r, object, name);
+
+    hq_json_string(r, writer, "name", out->name, sizeof out->name);
+    hq_json_hex(r, writer, "public_key", out->public_key, sizeof out->public_key);
+    out->issued_us = hq_json_time(r, writer, "issued");
+    hq_json_hex(r, writer, "certificate", out->certificate, sizeof out->certificate);
+}
+
 bool
 hq_json_boolean(struct hq_json_reader *r, const json_t *object, const char *name)
 {
@@ -184,4 +213,22 @@ hq_json_new_lsn(uint64_t lsn)
 
     (void)snprintf(text, sizeof text, "%X/%X", (uint32_t)(lsn >> 32), (uint32_t)lsn);
     return json_string(text);
+}
+
+json_t *
+hq_json_new_decimal(uint64_t value)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof text, "%" PRIu64, value);
+    return json_string(text);
+}
+
+json_t *
+hq_json_new_writer(const struct hq_writer *writer)
+{
+    return json_pack("{s:s, s:o, s:o, s:o}", "name", writer->name, "public_key",
+                     hq_json_new_hex(writer->public_key, sizeof writer->public_key), "issued",
+                     hq_json_new_time(writer->issued_us), "certificate",
+                     hq_json_new_hex(writer->certificate, sizeof writer->certificate));
 }

@@ -1,6 +1,6 @@
 /**
  * @file json_internal.h
- * Reading hostile JSON: repository.json and the roots of backups.
+ * Reading hostile JSON: repository.json, the roots of backups, audit records.
  *
  * A reader keeps the first thing that is wrong and then gives out zeros, so that a decoder reads
  * all members and checks once. Every function takes the object and the name of a member in it.
@@ -36,16 +36,24 @@ void hq_json_hex(struct hq_json_reader *r, const json_t *object, const char *nam
                  size_t len);
 int64_t hq_json_time(struct hq_json_reader *r, const json_t *object, const char *name);
 uint64_t hq_json_lsn(struct hq_json_reader *r, const json_t *object, const char *name);
+/** A decimal u64 in a string, because JSON numbers end at 2^53 for many readers. */
+uint64_t hq_json_decimal(struct hq_json_reader *r, const json_t *object, const char *name);
 bool hq_json_boolean(struct hq_json_reader *r, const json_t *object, const char *name);
 /** Borrowed; NULL, which jansson takes as empty, when it is not there. */
 const json_t *hq_json_object(struct hq_json_reader *r, const json_t *object, const char *name);
 /** As hq_json_object(). */
 const json_t *hq_json_array(struct hq_json_reader *r, const json_t *object, const char *name);
 
-/** New strings; NULL without memory, which json_object_set_new() refuses. */
+/** The certified writer that a signed text names (docs/format.md §3.1). */
+void hq_json_writer(struct hq_json_reader *r, const json_t *object, const char *name,
+                    struct hq_writer *out);
+
+/** New values; NULL without memory, which json_object_set_new() refuses. */
 json_t *hq_json_new_hex(const void *bytes, size_t len);
 json_t *hq_json_new_time(int64_t us);
 json_t *hq_json_new_lsn(uint64_t lsn);
+json_t *hq_json_new_decimal(uint64_t value);
+json_t *hq_json_new_writer(const struct hq_writer *writer);
 
 /** For HQ_AUTO. */
 static inline void

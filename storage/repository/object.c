@@ -12,7 +12,7 @@ enum {
 static const char *
 type_name(enum hq_object_type type)
 {
-    return type == HQ_OBJECT_INDEX ? "index" : "root";
+    return type == HQ_OBJECT_INDEX ? "index" : type == HQ_OBJECT_ROOT ? "root" : "audit record";
 }
 
 /* bind ‖ header ‖ name */

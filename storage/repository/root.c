@@ -66,15 +66,3 @@ hq_root_name(const char *cluster, const char *backup, char out[HQ_OBJECT_NAME_MA
     (void)snprintf(out, HQ_OBJECT_NAME_MAX + 1, "backups/%s/%s", cluster, backup);
     return 0;
 }
-
-int
-hq_root_signed_bytes(const char *name, const char *text, size_t len, struct hq_buf *out,
-                     struct hq_error *err)
-{
-    static const char label[] = "hq-backup manifest v1";
-
-    hq_buf_put(out, label, sizeof label);
-    hq_buf_put(out, name, strlen(name) + 1);
-    hq_buf_put(out, text, len);
-    return hq_buf_check(out, "manifest", err);
-}

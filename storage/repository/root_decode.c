@@ -58,17 +58,6 @@ take_names(struct hq_json_reader *r, const json_t *json, struct hq_root *out)
 }
 
 static void
-take_writer(struct hq_json_reader *r, const json_t *json, struct hq_writer *out)
-{
-    const json_t *writer = hq_json_object(r, json, "writer");
-
-    hq_json_string(r, writer, "name", out->name, sizeof out->name);
-    hq_json_hex(r, writer, "public_key", out->public_key, sizeof out->public_key);
-    out->issued_us = hq_json_time(r, writer, "issued");
-    hq_json_hex(r, writer, "certificate", out->certificate, sizeof out->certificate);
-}
-
-static void
 take_manifest(struct hq_json_reader *r, const json_t *json, struct hq_root *out)
 {
     const json_t *manifest = hq_json_object(r, json, "manifest");
@@ -119,23 +108,6 @@ take_power_of_two(struct hq_json_reader *r, const json_t *object, const char *na
     return value;
 }
 
-/* A decimal number, as a string because JSON numbers end at 2^53 for many readers. */
-static uint64_t
-take_system_identifier(struct hq_json_reader *r, const json_t *object)
-{
-    char text[21];
-    uint64_t value = 0;
-
-    hq_json_string(r, object, "system_identifier", text, sizeof text);
-    for (const char *at = text; *at != '\0' || at == text; at++)
-        if (*at < '0' || *at > '9' || __builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value)) {
-            hq_json_wrong(r, "system_identifier");
-            return 0;
-        }
-    return value;
-}
-
 static void
 take_tablespaces(struct hq_json_reader *r, const json_t *object, struct hq_root *out)
 {
@@ -169,7 +141,7 @@ take_postgresql(struct hq_json_reader *r, const json_t *json, struct hq_root *ou
     const json_t *pg = hq_json_object(r, json, "postgresql");
 
     out->version_number = take_u32(r, pg, "version_number");
-    out->system_identifier = take_system_identifier(r, pg);
+    out->system_identifier = hq_json_decimal(r, pg, "system_identifier");
     hq_json_string(r, pg, "mode", out->mode, sizeof out->mode);
     out->timeline = (uint32_t)hq_json_integer(r, pg, "timeline", 1, UINT32_MAX);
     out->start_lsn = hq_json_lsn(r, pg, "start_lsn");
@@ -195,7 +167,7 @@ hq_root_decode(const char *text, size_t len, struct hq_root *out, struct hq_erro
         return -1;
     if ((rc = check_kind(&r, json)) == 0) {
         take_names(&r, json, out);
-        take_writer(&r, json, &out->writer);
+        hq_json_writer(&r, json, "writer", &out->writer);
         take_manifest(&r, json, out);
         take_statistics(&r, json, out);
         take_postgresql(&r, json, out);

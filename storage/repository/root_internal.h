@@ -7,14 +7,11 @@
 
 #include "repository/manifest.h"
 #include "repository/object.h"
-#include "repository_internal.h"
+#include "signed_internal.h"
 
 /** "backups/<cluster>/<backup>"; USAGE for names that can't be. */
 int hq_root_name(const char *cluster, const char *backup, char out[HQ_OBJECT_NAME_MAX + 1],
                  struct hq_error *err) HQ_MUST_CHECK;
-/** Append what the writer signs: label, 0, name, 0, text. */
-int hq_root_signed_bytes(const char *name, const char *text, size_t len, struct hq_buf *out,
-                         struct hq_error *err) HQ_MUST_CHECK;
 /** Append the JSON text of @p root. */
 int hq_root_encode(const struct hq_root *root, struct hq_buf *out,
                    struct hq_error *err) HQ_MUST_CHECK;

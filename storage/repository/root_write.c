@@ -1,5 +1,3 @@
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,15 +8,6 @@
  * json_pack() takes the references it is given and fails as a whole when one of them is NULL, so
  * a text that is not UTF-8 or a failed allocation below shows once, at the end.
  */
-static json_t *
-writer_json(const struct hq_writer *writer)
-{
-    return json_pack("{s:s, s:o, s:o, s:o}", "name", writer->name, "public_key",
-                     hq_json_new_hex(writer->public_key, sizeof writer->public_key), "issued",
-                     hq_json_new_time(writer->issued_us), "certificate",
-                     hq_json_new_hex(writer->certificate, sizeof writer->certificate));
-}
-
 static json_t *
 manifest_json(const struct hq_root *root)
 {
@@ -63,16 +52,13 @@ tablespaces_json(const struct hq_root *root)
 static json_t *
 postgresql_json(const struct hq_root *root)
 {
-    char system[24];
-
-    (void)snprintf(system, sizeof system, "%" PRIu64, root->system_identifier);
-    return json_pack("{s:I, s:s, s:s, s:I, s:o, s:o, s:I, s:I, s:b, s:o}", "version_number",
-                     (json_int_t)root->version_number, "system_identifier", system, "mode",
-                     root->mode, "timeline", (json_int_t)root->timeline, "start_lsn",
-                     hq_json_new_lsn(root->start_lsn), "stop_lsn", hq_json_new_lsn(root->stop_lsn),
-                     "wal_segment_size", (json_int_t)root->wal_segment_size, "block_size",
-                     (json_int_t)root->block_size, "checksums", root->checksums ? 1 : 0,
-                     "tablespaces", tablespaces_json(root));
+    return json_pack("{s:I, s:o, s:s, s:I, s:o, s:o, s:I, s:I, s:b, s:o}", "version_number",
+                     (json_int_t)root->version_number, "system_identifier",
+                     hq_json_new_decimal(root->system_identifier), "mode", root->mode, "timeline",
+                     (json_int_t)root->timeline, "start_lsn", hq_json_new_lsn(root->start_lsn),
+                     "stop_lsn", hq_json_new_lsn(root->stop_lsn), "wal_segment_size",
+                     (json_int_t)root->wal_segment_size, "block_size", (json_int_t)root->block_size,
+                     "checksums", root->checksums ? 1 : 0, "tablespaces", tablespaces_json(root));
 }
 
 int
@@ -84,7 +70,7 @@ hq_root_encode(const struct hq_root *root, struct hq_buf *out, struct hq_error *
         HQ_FORMAT_VERSION, "kind", "postgresql", "cluster", root->cluster, "backup", root->backup,
         "parent", parent, "started", hq_json_new_time(root->started_us), "finished",
         hq_json_new_time(root->finished_us), "host", root->host, "program", root->program, "writer",
-        writer_json(&root->writer), "manifest", manifest_json(root), "statistics",
+        hq_json_new_writer(&root->writer), "manifest", manifest_json(root), "statistics",
         statistics_json(root), "postgresql", postgresql_json(root));
     char *text;
 
@@ -101,39 +87,19 @@ hq_root_encode(const struct hq_root *root, struct hq_buf *out, struct hq_error *
     return hq_buf_check(out, "root", err);
 }
 
-/* Signature and text, as the object's body. */
-static int
-make_body(const struct hq_keyring *keyring, const struct hq_root *root, const char *name,
-          struct hq_buf *body, struct hq_error *err)
-{
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf message = {0};
-
-    hq_buf_put_zero(body, HQ_SIGNATURE_BYTES);
-    if (hq_root_encode(root, body, err) != 0 ||
-        hq_root_signed_bytes(name, (const char *)body->data + HQ_SIGNATURE_BYTES,
-                             body->len - HQ_SIGNATURE_BYTES, &message, err) != 0)
-        return -1;
-    hq_keyring_sign_writer(keyring, message.data, message.len, body->data);
-    return 0;
-}
-
 int
 hq_root_write(const struct hq_repository *repository, const struct hq_root *root,
               struct hq_error *err)
 {
     HQ_AUTO(hq_buf_clear)
-    struct hq_buf body = {.limit = HQ_OBJECT_RAW_MAX};
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf sealed = {0};
+    struct hq_buf text = {.limit = HQ_OBJECT_RAW_MAX - HQ_SIGNATURE_BYTES};
     struct hq_root signed_root = *root;
     char name[HQ_OBJECT_NAME_MAX + 1];
 
     if (hq_root_name(root->cluster, root->backup, name, err) != 0)
         return -1;
     signed_root.writer = *hq_keyring_writer(repository->keyring);
-    if (make_body(repository->keyring, &signed_root, name, &body, err) != 0 ||
-        hq_object_seal(repository, HQ_OBJECT_ROOT, name, body.data, body.len, &sealed, err) != 0)
+    if (hq_root_encode(&signed_root, &text, err) != 0)
         return hq_error_prefix(err, "%s", name);
-    return hq_store_put_bytes(repository->store, name, sealed.data, sealed.len, err);
+    return hq_signed_put(repository, HQ_OBJECT_ROOT, name, &text, err);
 }

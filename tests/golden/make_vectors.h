@@ -36,6 +36,7 @@ json_t *make_cuts(struct maker *m);
 json_t *make_data_pack(struct maker *m, struct hq_pack **pack);
 json_t *make_metadata_pack(struct maker *m, struct hq_pack **pack);
 json_t *make_index(struct maker *m, struct hq_pack *const packs[2]);
+json_t *make_audit(struct maker *m);
 json_t *make_root(struct maker *m);
 json_t *make_page_map(struct maker *m);
 json_t *make_entries(struct maker *m);

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit_internal.h"
 #include "base/cleanup.h"
 #include "make_vectors.h"
 #include "pack_internal.h"
@@ -128,6 +129,15 @@ make_index(struct maker *m, struct hq_pack *const packs[2])
                      hex(body.data, body.len));
 }
 
+static json_t *
+signed_json(const char *name, const struct hq_buf *bytes, const struct hq_buf *body)
+{
+    return json_pack("{s:s, s:o, s:o, s:o}", "name", name, "bytes", hex(bytes->data, bytes->len),
+                     "signature", hex(body->data, HQ_SIGNATURE_BYTES), "json",
+                     json_stringn((const char *)body->data + HQ_SIGNATURE_BYTES,
+                                  body->len - HQ_SIGNATURE_BYTES));
+}
+
 json_t *
 make_root(struct maker *m)
 {
@@ -170,10 +180,41 @@ make_root(struct maker *m)
     need(m, hq_store_get_all(m->repository.store, name, 1 << 20, &bytes, &m->err));
     need(m, hq_object_open(&m->repository, HQ_OBJECT_ROOT, name, bytes.data, bytes.len, &body,
                            &m->err));
-    return json_pack(
-        "{s:s, s:o, s:o, s:o}", "name", name, "bytes", hex(bytes.data, bytes.len), "signature",
-        hex(body.data, HQ_SIGNATURE_BYTES), "json",
-        json_stringn((const char *)body.data + HQ_SIGNATURE_BYTES, body.len - HQ_SIGNATURE_BYTES));
+    return signed_json(name, &bytes, &body);
+}
+
+static int
+note_name(const struct hq_object_info *object, void *context, struct hq_error *err)
+{
+    (void)err;
+    memcpy(context, object->name, strlen(object->name) + 1);
+    return 0;
+}
+
+json_t *
+make_audit(struct maker *m)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf bytes = {0}, body = {0};
+    char name[HQ_OBJECT_NAME_MAX + 1] = "";
+    const struct hq_audit_record record = {.kind = HQ_AUDIT_GAP_ACKNOWLEDGED,
+                                           .cluster = "main",
+                                           .time_us = INT64_C(1795230245678901),
+                                           .who = "Ayşe Yılmaz",
+                                           .host = "db-1",
+                                           .program = "hq-backup 0.1.0",
+                                           .reason = "disk of the primary was full",
+                                           .system_identifier = UINT64_C(7312345678901234567),
+                                           .timeline = 1,
+                                           .from_lsn = 0x3000000,
+                                           .to_lsn = 0x5000000};
+
+    need(m, hq_audit_write(&m->repository, &record, &m->err));
+    need(m, hq_store_list(m->repository.store, "audit/", note_name, name, &m->err));
+    need(m, hq_store_get_all(m->repository.store, name, 1 << 20, &bytes, &m->err));
+    need(m, hq_object_open(&m->repository, HQ_OBJECT_AUDIT, name, bytes.data, bytes.len, &body,
+                           &m->err));
+    return signed_json(name, &bytes, &body);
 }
 
 json_t *

@@ -7,13 +7,13 @@ objects. Every trouble is a FormatError with the name of §16.
 import os
 import re
 from dataclasses import dataclass
-from typing import Iterator, Protocol
+from typing import Any, Iterator, Protocol
 
 from hqbase import fail, need
 from hqkeys import KeyFile, check_repository
 from hqmanifest import (
-    BACKUP, CLUSTER, FILE, ZEROS, Entry, Root, check_damaged, read_manifest, read_page_map,
-    read_root,
+    AUDIT_NAME, BACKUP, CLUSTER, FILE, ZEROS, Entry, Root, check_damaged, read_audit,
+    read_manifest, read_page_map, read_root,
 )
 from hqpack import (
     DATA, MANIFEST, PACK_HEADER, PAGE_MAP, PAGES, Frame, IndexedPack, PackHeader, check_same_pack,
@@ -120,6 +120,12 @@ class Repository:
             if len(parts) == 3 and CLUSTER.fullmatch(parts[1]) and BACKUP.fullmatch(parts[2]):
                 found.append((parts[1], parts[2]))
         return found
+
+    def audit_records(self, cluster: str) -> Iterator[dict[str, Any]]:
+        """What people decided about a cluster, in order of time (§9a)."""
+        for name in self.store.names(f"audit/{cluster}/"):
+            if AUDIT_NAME.fullmatch(name.split("/")[-1]):
+                yield read_audit(self.key_file, name, self.store.read(name))
 
     def root(self, cluster: str, backup: str) -> Root:
         """The root of a backup."""

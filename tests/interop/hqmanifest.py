@@ -1,4 +1,4 @@
-"""The root of a backup (§9), the manifest stream (§10) and page maps (§11) of docs/format.md."""
+"""Roots (§9), audit records (§9a), the manifest stream (§10), page maps (§11) of docs/format.md."""
 
 import re
 import struct
@@ -7,13 +7,14 @@ from typing import Any, Iterable, Iterator
 
 from hqbase import (
     MIB, check_zero, fail, need, number_of, object_of, parse_lsn, parse_object,
-    text_of, unhex, verify,
+    parse_time, print_time, text_of, unhex, verify,
 )
 from hqkeys import KeyFile, check_certificate
-from hqpack import DATA, LARGEST_RAW, PAGE_MAP, ROOT, open_sealed
+from hqpack import AUDIT, DATA, LARGEST_RAW, PAGE_MAP, ROOT, open_sealed
 
 CLUSTER = re.compile("[a-z0-9][a-z0-9._-]{0,62}")
 BACKUP = re.compile("[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
+AUDIT_NAME = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -32,20 +33,21 @@ class Root:
     members: dict[str, Any]
 
 
-def _verified(key_file: KeyFile, name: str, body: bytes) -> dict[str, Any]:
-    """The JSON of a root, whose writer is certified and signed it under this name (§9)."""
+def _verified(key_file: KeyFile, name: str, body: bytes, label: bytes) -> dict[str, Any]:
+    """A JSON text whose writer is certified and signed it under this name (§9, §9a)."""
     need(len(body) > 64, f"{name}: cut short")
     signature, text = body[:64], body[64:]
     members = parse_object(text, name)
     public_key = check_certificate(key_file, object_of(members, "writer"))
-    message = b"hq-backup manifest v1\0" + name.encode() + b"\0" + text
+    message = label + b"\0" + name.encode() + b"\0" + text
     verify(signature, message, public_key, name)
     return members
 
 
 def read_root(key_file: KeyFile, name: str, data: bytes) -> Root:
     """The object backups/<cluster>/<backup>."""
-    members = _verified(key_file, name, open_sealed(key_file, data, ROOT, name))
+    members = _verified(key_file, name, open_sealed(key_file, data, ROOT, name),
+                        b"hq-backup manifest v1")
     need(number_of(members, "version") == 1, f"{name}: later version", "UNSUPPORTED")
     need(members.get("kind") == "postgresql", f"{name}: unknown kind", "UNSUPPORTED")
     cluster, backup = text_of(members, "cluster"), text_of(members, "backup")
@@ -60,6 +62,26 @@ def read_root(key_file: KeyFile, name: str, data: bytes) -> Root:
         number_of(manifest, "bytes"), number_of(manifest, "entries"),
         parse_lsn(text_of(source, "start_lsn")), parse_lsn(text_of(source, "stop_lsn")),
         number_of(source, "timeline", 1, 2**32 - 1), int(system), members)
+
+
+def read_audit(key_file: KeyFile, name: str, data: bytes) -> dict[str, Any]:
+    """The object audit/<cluster>/<time>-<random>, verified (§9a)."""
+    body = open_sealed(key_file, data, AUDIT, name)
+    need(len(body) <= 65536, f"{name}: {len(body)} bytes")
+    members = _verified(key_file, name, body, b"hq-backup audit v1")
+    need(number_of(members, "version") == 1, f"{name}: later version", "UNSUPPORTED")
+    cluster, time = text_of(members, "cluster"), parse_time(text_of(members, "time"))
+    stem = re.sub("[-:]", "", print_time(time))
+    need(name.startswith(f"audit/{cluster}/{stem}-"), f"{name}: is another's")
+    for member, most in (("who", 128), ("reason", 1024)):
+        text = text_of(members, member)
+        need(1 <= len(text.encode()) <= most and not any(
+            ord(c) < 32 or 127 <= ord(c) < 160 for c in text), f"{name}: {member}")
+    if members.get("kind") == "gap-acknowledged":
+        number_of(members, "timeline", 1, 2**32 - 1)
+        need(parse_lsn(text_of(members, "from_lsn")) < parse_lsn(text_of(members, "to_lsn")),
+             f"{name}: positions")
+    return members
 
 
 # ---- the manifest stream -------------------------------------------------------------------------

@@ -133,6 +133,12 @@ def list_wal(repository: Repository, cluster: str) -> None:
               f" sent {print_time(header.sent)}")
 
 
+def list_audit(repository: Repository, cluster: str) -> None:
+    """One line for each decision."""
+    for record in repository.audit_records(cluster):
+        print(f"audit {record['time']} {record['kind']} by {record['who']}: {record['reason']}")
+
+
 def show(repository: Repository, only: str | None) -> None:
     """--list."""
     clusters = {cluster for cluster, _ in repository.backups()} | {
@@ -143,6 +149,7 @@ def show(repository: Repository, only: str | None) -> None:
     for cluster in sorted(clusters):
         if only in (None, cluster):
             list_wal(repository, cluster)
+            list_audit(repository, cluster)
 
 
 def check_cuts(repository: Repository, cluster: str, backup: str) -> None:

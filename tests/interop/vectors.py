@@ -13,10 +13,10 @@ from typing import Any, Callable
 
 from hqbase import FormatError, derive, h, need
 from hqkeys import KeyFile, check_repository, read_key_file, signed_bytes
-from hqmanifest import read_manifest, read_page_map, read_root
+from hqmanifest import read_audit, read_manifest, read_page_map, read_root
 from hqpack import (
-    DATA_PACK, INDEX, ROOT, PackHeader, chunk_id, frame_key, open_frame, open_sealed, read_index,
-    read_pack,
+    AUDIT, DATA_PACK, INDEX, ROOT, PackHeader, chunk_id, frame_key, open_frame, open_sealed,
+    read_index, read_pack,
 )
 from hqwal import HEADER, parse_name, read_content, read_header
 from hqwriter import cut_lengths, gear_of
@@ -145,6 +145,18 @@ def root(vectors: Vectors) -> None:
     refused("CORRUPT", read_root, keys, vector["name"][:-1] + "d", data)
 
 
+def audit(vectors: Vectors) -> None:
+    """§9a."""
+    keys, vector = key_file("sidecar.key"), vectors["audit"]
+    data = bytes.fromhex(vector["bytes"])
+    body = open_sealed(keys, data, AUDIT, vector["name"])
+    same("signature", vector["signature"], body[:64].hex())
+    same("JSON", vector["json"], body[64:].decode())
+    found = read_audit(keys, vector["name"], data)
+    same("who", "Ayşe Yılmaz", found["who"])
+    refused("CORRUPT", read_audit, keys, vector["name"][:-1] + "!", data)
+
+
 def page_map(vectors: Vectors) -> None:
     """§11."""
     vector = vectors["page_map"]
@@ -188,7 +200,7 @@ def repository_json(vectors: Vectors) -> None:
     refused("REGION", check_repository, text, key_file("sidecar.key"), "EU")
 
 
-CHECKS = (key_files, derivations, chunk_ids, gear, cuts, packs, index, root, page_map, entries, wal,
+CHECKS = (key_files, derivations, chunk_ids, gear, cuts, packs, index, root, audit, page_map, entries, wal,
           repository_json)
 
 

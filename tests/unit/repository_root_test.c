@@ -177,8 +177,9 @@ sign_text(const struct hq_keyring *keyring, const char *name, const struct hq_bu
     struct hq_buf message = {0};
     struct hq_error err = {0};
 
-    ASSERT_OK(hq_root_signed_bytes(name, (const char *)text->data, text->len, &message, &err),
-              &err);
+    ASSERT_OK(
+        hq_signed_bytes(HQ_OBJECT_ROOT, name, (const char *)text->data, text->len, &message, &err),
+        &err);
     hq_keyring_sign_writer(keyring, message.data, message.len, signature);
 }
 

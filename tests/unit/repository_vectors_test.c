@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "../golden/cut.h"
+#include "audit_internal.h"
 #include "pack_internal.h"
 #include "repository/pagemap.h"
 #include "repository_fixture.h"
@@ -302,6 +303,37 @@ root_opens(void **state)
     assert_string_equal(hq_buf_text(&again), text);
 }
 
+static int
+take_record(const struct hq_audit_record *record, void *context, struct hq_error *err)
+{
+    (void)err;
+    *(struct hq_audit_record *)context = *record;
+    return 0;
+}
+
+static void
+audit_record_opens(void **state)
+{
+    struct fixture *f = *state;
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf again = {0};
+    struct hq_audit_record record = {0};
+    struct hq_error err = {0};
+
+    (void)store_object(f, "audit");
+    ASSERT_OK(hq_audit_list(&f->writer, "main", take_record, &record, &err), &err);
+    assert_int_equal(record.kind, HQ_AUDIT_GAP_ACKNOWLEDGED);
+    assert_int_equal(record.time_us, INT64_C(1795230245678901));
+    assert_string_equal(record.who, "Ayşe Yılmaz");
+    assert_true(record.system_identifier == UINT64_C(7312345678901234567));
+    assert_int_equal(record.timeline, 1);
+    assert_true(record.from_lsn == 0x3000000 && record.to_lsn == 0x5000000);
+    /* Today's writer says the same in the same words. */
+    ASSERT_OK(hq_audit_encode(&record, hq_keyring_writer(f->sidecar), &again, &err), &err);
+    assert_string_equal(hq_buf_text(&again),
+                        json_string_value(json_object_get(member("audit"), "json")));
+}
+
 static void
 page_map_decodes(void **state)
 {
@@ -419,15 +451,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        FIXTURE_TEST(derivations_agree),
-        FIXTURE_TEST(chunk_ids_agree),
-        FIXTURE_TEST(cut_points_agree),
-        FIXTURE_TEST(packs_open),
-        FIXTURE_TEST(index_opens),
-        FIXTURE_TEST(root_opens),
-        cmocka_unit_test(page_map_decodes),
-        cmocka_unit_test(entries_decode),
-        FIXTURE_TEST(wal_opens),
+        FIXTURE_TEST(derivations_agree),  FIXTURE_TEST(chunk_ids_agree),
+        FIXTURE_TEST(cut_points_agree),   FIXTURE_TEST(packs_open),
+        FIXTURE_TEST(index_opens),        FIXTURE_TEST(root_opens),
+        FIXTURE_TEST(audit_record_opens), cmocka_unit_test(page_map_decodes),
+        cmocka_unit_test(entries_decode), FIXTURE_TEST(wal_opens),
         FIXTURE_TEST(repository_opens),
     };
 

@@ -24,7 +24,7 @@ enum hq_audit_kind {
 struct hq_audit_record {
     enum hq_audit_kind kind;
     char cluster[HQ_CLUSTER_NAME_MAX + 1];
-    int64_t time_us;
+    int64_t time_us; /**< when it was decided, by this host's clock; never before 1970 */
     char who[HQ_AUDIT_WHO_MAX + 1]; /**< the person, as told */
     char host[256], program[64];
     char reason[HQ_AUDIT_REASON_MAX + 1]; /**< never empty */

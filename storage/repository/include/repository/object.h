@@ -1,6 +1,6 @@
 /**
  * @file object.h
- * The envelope of indexes and roots (docs/format.md §8).
+ * The envelope of indexes, roots and audit records (docs/format.md §8).
  * Threads  reentrant.
  */
 #ifndef HQ_REPOSITORY_OBJECT_H
@@ -10,7 +10,8 @@
 
 enum hq_object_type {
     HQ_OBJECT_INDEX = 1,
-    HQ_OBJECT_ROOT = 2
+    HQ_OBJECT_ROOT = 2,
+    HQ_OBJECT_AUDIT = 5
 };
 enum {
     HQ_OBJECT_HEADER_BYTES = 64,
