@@ -7,6 +7,9 @@ _Static_assert(sizeof(crypto_generichash_state) <= sizeof(struct hq_hasher),
                "libsodium's state must fit the opaque one");
 _Static_assert(_Alignof(crypto_generichash_state) <= _Alignof(struct hq_hasher),
                "libsodium's state must be as aligned as it wants");
+_Static_assert(crypto_onetimeauth_KEYBYTES == HQ_KEY_BYTES &&
+                   crypto_onetimeauth_BYTES == HQ_FINGERPRINT_BYTES,
+               "Poly1305's sizes");
 _Static_assert(crypto_generichash_KEYBYTES_MAX >= HQ_KEY_BYTES, "keyed H takes a 32-byte key");
 
 static crypto_generichash_state *
@@ -45,6 +48,13 @@ hq_hasher_end(struct hq_hasher *h, struct hq_id *out)
     (void)crypto_generichash_final(state_of(h), out->bytes, sizeof out->bytes);
     /* A short message leaves the key block in the state. */
     sodium_memzero(h, sizeof *h);
+}
+
+void
+hq_fingerprint(const struct hq_key *key, const void *data, size_t len,
+               uint8_t out[HQ_FINGERPRINT_BYTES])
+{
+    (void)crypto_onetimeauth(out, data, len, key->bytes);
 }
 
 void

@@ -90,3 +90,49 @@ hq_wal_content_key(const struct hq_keyring *keyring, uint32_t epoch, const struc
     explicit_bzero(extra, sizeof extra);
     return rc;
 }
+
+/* docs/format.md §12: a fingerprint under one key, hidden by H under another. */
+int
+hq_wal_content_tag(const struct hq_keyring *keyring, uint32_t epoch, const char *name,
+                   const void *data, size_t len, struct hq_id *out, struct hq_error *err)
+{
+    HQ_AUTO(hq_key_wipe)
+    struct hq_key fingerprint_key = {{0}}, tag_key = {{0}};
+    uint8_t fingerprint[HQ_FINGERPRINT_BYTES];
+    struct hq_hasher h;
+
+    if (hq_keyring_metadata_key(keyring, epoch, "wal-fingerprint", "", 0, &fingerprint_key, err) !=
+            0 ||
+        hq_keyring_metadata_key(keyring, epoch, "wal-tag", "", 0, &tag_key, err) != 0)
+        return -1;
+    hq_fingerprint(&fingerprint_key, data, len, fingerprint);
+    hq_hasher_begin(&h, &tag_key);
+    hq_hasher_add(&h, fingerprint, sizeof fingerprint);
+    hq_hasher_add(&h, name, strlen(name));
+    hq_hasher_end(&h, out);
+    explicit_bzero(fingerprint, sizeof fingerprint);
+    return 0;
+}
+
+bool
+hq_wal_content_tag_known(const struct hq_wal_info *info)
+{
+    static const struct hq_id none;
+
+    return hq_id_compare(&info->content_tag, &none) != 0;
+}
+
+uint32_t
+hq_wal_header_epoch(const uint8_t header[HQ_WAL_HEADER_BYTES])
+{
+    return hq_get_u32(header + HQ_WAL_EPOCH_OFFSET);
+}
+
+bool
+hq_wal_object_size_possible(const struct hq_wal_info *info, uint64_t stored)
+{
+    uint64_t frames = ((uint64_t)info->raw_len + HQ_WAL_FRAME_BYTES - 1) / HQ_WAL_FRAME_BYTES;
+    uint64_t fixed = HQ_WAL_HEADER_BYTES + frames * (4 + HQ_TAG_BYTES);
+
+    return stored > fixed && stored <= fixed + info->raw_len;
+}

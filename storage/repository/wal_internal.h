@@ -9,8 +9,9 @@
 #include "repository_internal.h"
 
 enum {
+    HQ_WAL_EPOCH_OFFSET = 12,
     HQ_WAL_SEALED_KEY_OFFSET = 80,
-    HQ_WAL_RESERVED_OFFSET = 160,
+    HQ_WAL_TAG_OFFSET = 160,
     HQ_WAL_SEGMENT_MIN = 1 << 20,
     HQ_WAL_SEGMENT_MAX = 1 << 30,
     HQ_WAL_CODEC_SHIFT = 31,

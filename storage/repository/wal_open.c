@@ -11,8 +11,7 @@ hq_wal_header_decode(const void *data, size_t len, struct hq_wal_info *out, stru
         return hq_fail(err, HQ_E_CORRUPT, "%zu bytes are no WAL object: truncated", len);
     if (memcmp(header, "HQBWAL01", 8) != 0)
         return hq_fail(err, HQ_E_CORRUPT, "not a WAL object");
-    if (hq_format_check(hq_get_u16(header + 8), hq_get_u32(header + 16), err) != 0 ||
-        hq_reserved_check(header + HQ_WAL_RESERVED_OFFSET, 32, err) != 0)
+    if (hq_format_check(hq_get_u16(header + 8), hq_get_u32(header + 16), err) != 0)
         return hq_error_prefix(err, "WAL header");
     *out = (struct hq_wal_info){
         .type = (enum hq_wal_type)hq_get_u16(header + 10),
@@ -26,6 +25,7 @@ hq_wal_header_decode(const void *data, size_t len, struct hq_wal_info *out, stru
         .last_commit_us = (int64_t)hq_get_u64(header + 64),
         .sent_us = (int64_t)hq_get_u64(header + 72),
     };
+    memcpy(out->content_tag.bytes, header + HQ_WAL_TAG_OFFSET, HQ_ID_BYTES);
     return hq_wal_info_check(out, HQ_E_CORRUPT, err);
 }
 
@@ -40,7 +40,7 @@ hq_wal_key_open(const struct hq_repository *repository, const uint8_t header[HQ_
 
     if (hq_wal_header_decode(header, HQ_WAL_HEADER_BYTES, &info, err) != 0)
         return -1;
-    epoch = hq_get_u32(header + 12);
+    epoch = hq_wal_header_epoch(header);
     if (hq_keyring_open_data_key(repository->keyring, epoch, header + HQ_WAL_SEALED_KEY_OFFSET,
                                  &data_key, err) != 0)
         return -1;

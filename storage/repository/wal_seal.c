@@ -21,16 +21,38 @@ make_header(const struct hq_wal_info *info, uint32_t epoch, uint8_t header[HQ_WA
     hq_set_u64(header + 72, (uint64_t)info->sent_us);
 }
 
+/*
+ * Parts have none: a short one could be guessed by who holds a stolen metadata key, and nobody
+ * needs to recognise a part.
+ */
+static int
+put_tag(const struct hq_keyring *keyring, uint32_t epoch, const struct hq_wal_info *info,
+        const char *name, const void *data, uint8_t header[HQ_WAL_HEADER_BYTES],
+        struct hq_error *err)
+{
+    struct hq_id tag;
+
+    if (info->type == HQ_WAL_PART)
+        return 0;
+    if (hq_wal_content_tag(keyring, epoch, name, data, info->raw_len, &tag, err) != 0)
+        return -1;
+    memcpy(header + HQ_WAL_TAG_OFFSET, tag.bytes, HQ_ID_BYTES);
+    return 0;
+}
+
 /* The header with a fresh sealed K, and the content key that goes with it. */
 static int
-begin(const struct hq_keyring *keyring, const struct hq_wal_info *info,
-      uint8_t header[HQ_WAL_HEADER_BYTES], struct hq_key *content_key, struct hq_error *err)
+begin(const struct hq_keyring *keyring, const struct hq_wal_info *info, const char *name,
+      const void *data, uint8_t header[HQ_WAL_HEADER_BYTES], struct hq_key *content_key,
+      struct hq_error *err)
 {
     uint32_t epoch = hq_keyring_newest_epoch(keyring);
     HQ_AUTO(hq_key_wipe)
     struct hq_key data_key;
 
     make_header(info, epoch, header);
+    if (put_tag(keyring, epoch, info, name, data, header, err) != 0)
+        return -1;
     hq_random(data_key.bytes, HQ_KEY_BYTES);
     if (hq_keyring_seal_data_key(keyring, epoch, &data_key, header + HQ_WAL_SEALED_KEY_OFFSET,
                                  err) != 0)
@@ -97,10 +119,11 @@ hq_wal_seal(const struct hq_repository *repository, const char *cluster,
 
     if (!hq_cluster_name_valid(cluster))
         return hq_fail(err, HQ_E_USAGE, "\"%s\" is not a cluster's name", cluster);
-    if (hq_wal_info_check(info, HQ_E_USAGE, err) != 0 ||
-        begin(repository->keyring, info, header, &s.key, err) != 0)
+    if (hq_wal_info_check(info, HQ_E_USAGE, err) != 0)
         return -1;
     hq_wal_name(cluster, info, name);
+    if (begin(repository->keyring, info, name, data, header, &s.key, err) != 0)
+        return -1;
     s.name = name;
     hq_buf_put(out, header, sizeof header);
     rc = put_frames(&s, data, info->raw_len, out, err);

@@ -283,7 +283,9 @@ wal_object(struct maker *m, const struct hq_wal_info *info, const uint8_t *raw)
     const struct hq_repository reader = {.keyring = m->restore};
     char name[HQ_OBJECT_NAME_MAX + 1];
     struct hq_key content_key, data_key;
+    struct hq_wal_info sealed;
     struct hq_id hash;
+    json_t *json;
 
     hq_wal_name("main", info, name);
     need(m, hq_wal_seal(&m->repository, "main", info, raw, m->compressor, &bytes, &m->err));
@@ -291,11 +293,15 @@ wal_object(struct maker *m, const struct hq_wal_info *info, const uint8_t *raw)
     need(m, hq_keyring_open_data_key(m->restore, hq_keyring_newest_epoch(m->restore),
                                      bytes.data + HQ_WAL_SEALED_KEY_OFFSET, &data_key, &m->err));
     hq_hash(NULL, raw, info->raw_len, &hash);
-    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:i, s:o}", "name", name, "type", (int)info->type,
+    need(m, hq_wal_header_decode(bytes.data, bytes.len, &sealed, &m->err));
+    json = json_pack("{s:s, s:i, s:o, s:o, s:o, s:i, s:o}", "name", name, "type", (int)info->type,
                      "bytes", hex(bytes.data, bytes.len), "data_key",
                      hex(data_key.bytes, HQ_KEY_BYTES), "content_key",
                      hex(content_key.bytes, HQ_KEY_BYTES), "raw_length", (int)info->raw_len,
                      "raw_hash", hex(hash.bytes, HQ_ID_BYTES));
+    if (hq_wal_content_tag_known(&sealed))
+        json_object_set_new(json, "content_tag", hex(sealed.content_tag.bytes, HQ_ID_BYTES));
+    return json;
 }
 
 json_t *

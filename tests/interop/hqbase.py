@@ -51,6 +51,17 @@ def bind_of(repository_id: bytes, region: str) -> bytes:
     return h(b"hq-backup bind v1\0" + repository_id + region.encode())
 
 
+def poly1305(key: bytes, message: bytes) -> bytes:
+    """Poly1305 as RFC 8439, §2.5.1, writes it down."""
+    r = int.from_bytes(key[:16], "little") & 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
+    total = 0
+    for at in range(0, len(message), 16):
+        block = message[at : at + 16] + b"\1"
+        total = (total + int.from_bytes(block, "little")) * r % ((1 << 130) - 5)
+    total += int.from_bytes(key[16:], "little")
+    return (total % (1 << 128)).to_bytes(16, "little")
+
+
 def nonce_of(number: int) -> bytes:
     """N(i) of §1."""
     return struct.pack("<Q16x", number)

@@ -5,7 +5,8 @@ import struct
 from dataclasses import dataclass
 from typing import Iterator
 
-from hqbase import MIB, TAG, check_header, check_zero, decode, derive, need, nonce_of, unseal
+from hqbase import (
+    MIB, TAG, check_header, decode, derive, h, need, nonce_of, poly1305, unseal)
 from hqkeys import KeyFile
 
 SEGMENT, PART, HISTORY = 1, 2, 3
@@ -61,6 +62,7 @@ class WalHeader:
     last_time: int
     sent: int
     sealed_key: bytes
+    tag: bytes | None
 
 
 def _segment_start(segment: str, segment_size: int) -> int:
@@ -91,18 +93,25 @@ def read_header(name: WalName, data: bytes) -> WalHeader:
     """The header of a WAL object, checked against its name."""
     need(len(data) >= HEADER.size, f"{name.name}: cut short")
     (magic, version, kind, epoch, features, timeline, start, end, system, segment_size, raw_length,
-     first, last, sent, sealed, reserved) = HEADER.unpack(data[: HEADER.size])
+     first, last, sent, sealed, tag) = HEADER.unpack(data[: HEADER.size])
     need(magic == b"HQBWAL01", f"{name.name}: not a WAL object")
     check_header(version, features, name.name)
     need(SEGMENT <= kind <= HISTORY, f"{name.name}: type {kind}", "UNSUPPORTED")
-    check_zero(reserved, name.name)
     header = WalHeader(data[: HEADER.size], kind, epoch, timeline, start, end, system,
-                       segment_size, raw_length, first, last, sent, sealed)
+                       segment_size, raw_length, first, last, sent, sealed,
+                       tag if any(tag) else None)
     need(1 <= raw_length <= LARGEST_SEGMENT, f"{name.name}: raw length")
     need((kind, timeline, system) == (name.type, name.timeline, name.system),
          f"{name.name}: header and name differ")
     _check_place(name, header)
     return header
+
+
+def content_tag(key_file: KeyFile, epoch: int, name: str, content: bytes) -> bytes:
+    """By what a sidecar recognises what it wrote (§12)."""
+    metadata_key = key_file.epoch(epoch).metadata_key
+    fingerprint = poly1305(derive(metadata_key, "wal-fingerprint"), content)
+    return h(fingerprint + name.encode(), derive(metadata_key, "wal-tag"))
 
 
 def read_content(key_file: KeyFile, name: WalName, data: bytes) -> Iterator[bytes]:

@@ -179,11 +179,18 @@ class Packs(Case):
     def test_reserved_bytes(self) -> None:
         for name, offsets in ((pack_name(SAMPLE.data), (20, 127)),
                               (pack_name(SAMPLE.metadata), (40, 119)),
-                              (ROOT_NAME, (21, 63)), (SEGMENT + ".00000000-00000300", (160, 191))):
+                              (ROOT_NAME, (21, 63))):
             for offset in offsets:
                 data = bytearray(SAMPLE.objects[name])
                 data[offset] = 1
                 self.replaced("UNSUPPORTED", name, bytes(data))
+
+    def test_content_tag_is_bound_by_the_frames(self) -> None:
+        name = SEGMENT + ".00000000-00000300"
+        for offset in (160, 191):
+            data = bytearray(SAMPLE.objects[name])
+            data[offset] = 1
+            self.replaced("CORRUPT", name, bytes(data))
 
     def test_entries(self) -> None:
         def changed(offset: int, layout: str, value: int) -> bytes:

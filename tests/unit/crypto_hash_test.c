@@ -133,13 +133,33 @@ test_id_order(void **state)
     assert_true(hq_id_compare(&a, &b) > 0);
 }
 
+/* RFC 8439, section 2.5.2. */
+static void
+test_fingerprint_known_answer(void **state)
+{
+    static const struct hq_key key = {{0x85, 0xd6, 0xbe, 0x78, 0x57, 0x55, 0x6d, 0x33,
+                                       0x7f, 0x44, 0x52, 0xfe, 0x42, 0xd5, 0x06, 0xa8,
+                                       0x01, 0x03, 0x80, 0x8a, 0xfb, 0x0d, 0xb2, 0xfd,
+                                       0x4a, 0xbf, 0xf6, 0xaf, 0x41, 0x49, 0xf5, 0x1b}};
+    static const char message[] = "Cryptographic Forum Research Group";
+    uint8_t out[HQ_FINGERPRINT_BYTES];
+
+    (void)state;
+    hq_fingerprint(&key, message, sizeof message - 1, out);
+    check_hex(out, sizeof out, "a8061dc1305136c6c22b8baf0c0127a9");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_answers),        cmocka_unit_test(test_keyed_known_answers),
-        cmocka_unit_test(test_derive_separates),     cmocka_unit_test(test_incremental),
-        cmocka_unit_test(test_hasher_leaves_no_key), cmocka_unit_test(test_id_order),
+        cmocka_unit_test(test_known_answers),
+        cmocka_unit_test(test_keyed_known_answers),
+        cmocka_unit_test(test_derive_separates),
+        cmocka_unit_test(test_incremental),
+        cmocka_unit_test(test_hasher_leaves_no_key),
+        cmocka_unit_test(test_id_order),
+        cmocka_unit_test(test_fingerprint_known_answer),
     };
     struct hq_error err;
 

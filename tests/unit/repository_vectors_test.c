@@ -417,13 +417,23 @@ check_wal(struct fixture *f, const json_t *vector)
     hq_hash(NULL, out.data, out.len, &hash);
     assert_bytes(vector, "raw_hash", hash.bytes, HQ_ID_BYTES);
     assert_int_equal(info.sent_us, INT64_C(1795230248000003));
+    if (!hq_wal_content_tag_known(&info)) {
+        assert_null(json_object_get(vector, "content_tag"));
+        return;
+    }
+    ASSERT_OK(hq_wal_content_tag(f->sidecar, hq_wal_header_epoch(bytes.data), name, out.data,
+                                 out.len, &hash, &err),
+              &err);
+    assert_bytes(vector, "content_tag", hash.bytes, HQ_ID_BYTES);
+    assert_int_equal(hq_id_compare(&hash, &info.content_tag), 0);
 }
 
 static void
 wal_opens(void **state)
 {
-    assert_int_equal(json_array_size(member("wal")), 3);
-    for (size_t i = 0; i < 3; i++)
+    /* Three of before there were content tags, and three with. */
+    assert_int_equal(json_array_size(member("wal")), 6);
+    for (size_t i = 0; i < 6; i++)
         check_wal(*state, json_array_get(member("wal"), i));
 }
 

@@ -11,7 +11,8 @@
 
 enum {
     HQ_ID_BYTES = 32,
-    HQ_KEY_BYTES = 32
+    HQ_KEY_BYTES = 32,
+    HQ_FINGERPRINT_BYTES = 16
 };
 
 /** Chunk, pack or index id. */
@@ -34,6 +35,14 @@ void hq_hash(const struct hq_key *key, const void *data, size_t len, struct hq_i
 void hq_hasher_begin(struct hq_hasher *h, const struct hq_key *key);
 void hq_hasher_add(struct hq_hasher *h, const void *data, size_t len);
 void hq_hasher_end(struct hq_hasher *h, struct hq_id *out);
+
+/**
+ * Poly1305 of @p data as a universal hash: four times as fast as H. Two messages share one with a
+ * chance below 2^-70 for who does not know @p key; but who sees fingerprints of one key learns it,
+ * so they never leave the program: put them through hq_hash() with another key.
+ */
+void hq_fingerprint(const struct hq_key *key, const void *data, size_t len,
+                    uint8_t out[HQ_FINGERPRINT_BYTES]);
 
 /** D(key, label, extra). */
 void hq_derive(const struct hq_key *key, const char *label, const void *extra, size_t extra_len,

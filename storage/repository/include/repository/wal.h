@@ -30,7 +30,8 @@ struct hq_wal_info {
     uint32_t raw_len;
     int64_t first_commit_us, last_commit_us; /**< 0: none */
     int64_t sent_us;
-    uint64_t object_size; /**< stored bytes, where a listing told; else 0 */
+    struct hq_id content_tag; /**< see hq_wal_content_tag(); all zero: not known */
+    uint64_t object_size;     /**< stored bytes, where a listing told; else 0 */
 };
 
 /** "wal/<cluster>/<system>/..." of @p info. A segment starts at a multiple of segment_size. */
@@ -47,7 +48,24 @@ bool hq_wal_name_parse(const char *name, const char *cluster, uint32_t segment_s
 /** PostgreSQL's 24-digit file name of the segment that holds @p lsn. */
 void hq_wal_file_name(uint32_t timeline, uint64_t lsn, uint32_t segment_size, char out[25]);
 
-/** Append the sealed object to @p out. @p data has info->raw_len bytes. */
+/**
+ * The tag of @p data as the content of object @p name, under the metadata key of @p epoch: who
+ * holds that key but can't read the object tells by it whether this is what the object holds.
+ * KEY when the epoch is not in the keyring.
+ */
+int hq_wal_content_tag(const struct hq_keyring *keyring, uint32_t epoch, const char *name,
+                       const void *data, size_t len, struct hq_id *out,
+                       struct hq_error *err) HQ_MUST_CHECK;
+bool hq_wal_content_tag_known(const struct hq_wal_info *info);
+/** The key epoch that a header names. */
+uint32_t hq_wal_header_epoch(const uint8_t header[HQ_WAL_HEADER_BYTES]);
+/** Whether an object of @p stored bytes can be the whole of what @p info says. */
+bool hq_wal_object_size_possible(const struct hq_wal_info *info, uint64_t stored);
+
+/**
+ * Append the sealed object to @p out. @p data has info->raw_len bytes. The header of a complete
+ * segment or history file gets the content tag; info->content_tag is not looked at.
+ */
 int hq_wal_seal(const struct hq_repository *repository, const char *cluster,
                 const struct hq_wal_info *info, const void *data, struct hq_compressor *c,
                 struct hq_buf *out, struct hq_error *err) HQ_MUST_CHECK;
