@@ -9,6 +9,7 @@ endfunction()
 hq_postgres_unit(page)
 hq_postgres_unit(relation)
 hq_postgres_unit(diagnose)
+hq_postgres_unit(hosts)
 hq_postgres_unit(tar)
 # The double's hq_backup_writer_* stand in for the pipeline's.
 target_sources(postgres_tar_test PRIVATE unit/backup_writer_double.c)

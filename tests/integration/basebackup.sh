@@ -85,7 +85,7 @@ out=$(run identify)
 expect "$out" "^block_size 8192$"
 expect "$out" "^wal_segment_size 16777216$"
 expect "$out" "^checksums 1$"
-expect "$out" "^host $scratch$"
+expect "$out" "^host $scratch:$port$"
 expect "$out" "^system $(sql -c 'SELECT system_identifier FROM pg_control_system()')$"
 expect "$(run show wal_level)" "^show replica$"
 expect "$(run show no_such_setting)" "^error MISSING "

@@ -1,6 +1,7 @@
 #include "postgres_internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -12,113 +13,123 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "hosts.h"
 
 /*
  * A dead host must not stop a list of hosts, so a connection attempt gives up after
- * CONNECT_TIMEOUT_S each; an established connection bears a longer silence (USER_TIMEOUT_MS).
+ * CONNECT_TIMEOUT_S for each address; an established connection bears a longer silence
+ * (USER_TIMEOUT_MS).
  */
 enum {
     CONNECT_TIMEOUT_S = 10,
     CONNECT_TIMEOUT_MAX_S = 3600,
+    ADDRESSES_MAX = 8,
+    SLACK_MS = 500, /* for libpq to go on to the next address first */
     USER_TIMEOUT_MS = 60000
 };
 enum {
     PASSWORD_MAX = 4096,
-    PARAMETERS_MAX = 16,
+    PARAMETERS_MAX = 128,
     VERSION_TESTED_MAX = 190000
 };
 
-/* What hq_pg_connect() must know of the connection string before libpq acts on it. */
-struct request {
-    int64_t timeout_ms; /* for all hosts together */
-    bool own_user_timeout;
-};
-
 struct parameters {
-    const char *keywords[PARAMETERS_MAX];
-    const char *values[PARAMETERS_MAX];
+    const char *keywords[PARAMETERS_MAX + 1];
+    const char *values[PARAMETERS_MAX + 1];
     size_t count;
 };
 
+/* Later ones win; what is not given is libpq's to find. */
 static void
 add(struct parameters *p, const char *keyword, const char *value)
 {
+    if (value == NULL || p->count == PARAMETERS_MAX)
+        return;
     p->keywords[p->count] = keyword;
     p->values[p->count++] = value;
 }
 
-/* Later parameters win: what stands before dbname are defaults, what stands after is fixed. */
+static const char *
+given(const struct pg_request *r, const char *keyword)
+{
+    for (const PQconninfoOption *o = r->parsed; o->keyword != NULL; o++) {
+        if (strcmp(o->keyword, keyword) == 0)
+            return o->val;
+    }
+    return NULL;
+}
+
+/* The host list and what is wanted of it are dealt with here where the string has them. */
+static bool
+is_chosen(const struct pg_request *r, const char *keyword)
+{
+    static const char *const list[] = {"host", "hostaddr", "port", "target_session_attrs"};
+
+    for (size_t i = 0; r->hosts.named && i < sizeof list / sizeof list[0]; i++) {
+        if (strcmp(keyword, list[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Defaults, then what the string says, then what is fixed. */
 static void
-fill_parameters(struct parameters *p, const struct hq_pg_options *options, const char *password)
+fill_parameters(struct parameters *p, const struct pg_request *r, const struct pg_host *host,
+                const char *user_timeout_ms)
 {
     add(p, "fallback_application_name", "hq-backup");
     add(p, "keepalives_idle", "30");
     add(p, "keepalives_interval", "10");
     add(p, "keepalives_count", "3");
-    add(p, "tcp_user_timeout", "10000"); /* CONNECT_TIMEOUT_S */
-    add(p, "dbname", options->conninfo);
-    if (options->application != NULL)
-        add(p, "application_name", options->application);
-    if (password != NULL)
-        add(p, "password", password);
+    add(p, "tcp_user_timeout", user_timeout_ms);
+    for (const PQconninfoOption *o = r->parsed; o->keyword != NULL; o++) {
+        if (!is_chosen(r, o->keyword))
+            add(p, o->keyword, o->val);
+    }
+    add(p, "host", host->host);
+    add(p, "hostaddr", host->hostaddr);
+    add(p, "port", host->port);
+    if (r->hosts.named)
+        add(p, "target_session_attrs", "any");
+    add(p, "application_name", r->options->application);
+    add(p, "password", r->password);
     add(p, "replication", "true");
     add(p, "client_encoding", "UTF8");
 }
 
-static void
-auto_options(PQconninfoOption **options)
-{
-    PQconninfoFree(*options);
-}
-
-static size_t
-count_hosts(const char *value)
-{
-    size_t count = 1;
-
-    for (; value != NULL && *value != '\0'; value++)
-        count += *value == ',';
-    return count;
-}
-
 /* libpq's words on a bad connection string may repeat a secret in it, so they are not passed on. */
 static int
-read_request(const char *conninfo, struct request *out, struct hq_error *err)
+read_request(struct pg_request *r, struct hq_error *err)
 {
     char *words = NULL;
-    HQ_AUTO(auto_options)
-    PQconninfoOption *all = PQconninfoParse(conninfo, &words);
-    int64_t timeout_s = 0;
-    size_t hosts = 1;
+    const char *timeout;
+    int64_t timeout_s;
 
+    r->parsed = PQconninfoParse(r->options->conninfo, &words);
     if (words != NULL)
         PQfreemem(words);
-    if (all == NULL) {
+    if (r->parsed == NULL) {
         hq_fail(err, HQ_E_CONFIG, "the connection string is not what libpq understands");
         return hq_error_hint(err, "key words (host=db.example port=5432 user=hq_backup) or a URI "
                                   "(postgresql://hq_backup@db.example:5432)");
     }
-    *out = (struct request){0};
-    for (const PQconninfoOption *o = all; o->keyword != NULL; o++) {
-        if (o->val == NULL)
-            continue;
-        if (strcmp(o->keyword, "password") == 0) {
-            hq_fail(err, HQ_E_CONFIG, "the connection string holds a password");
-            return hq_error_hint(err, "put it into a file of its own and name that");
-        }
-        if (strcmp(o->keyword, "connect_timeout") == 0)
-            timeout_s = strtoll(o->val, NULL, 10);
-        else if (strcmp(o->keyword, "tcp_user_timeout") == 0)
-            out->own_user_timeout = true;
-        else if (strcmp(o->keyword, "host") == 0 || strcmp(o->keyword, "hostaddr") == 0)
-            hosts = count_hosts(o->val) > hosts ? count_hosts(o->val) : hosts;
+    if (given(r, "password") != NULL) {
+        hq_fail(err, HQ_E_CONFIG, "the connection string holds a password");
+        return hq_error_hint(err, "put it into a file of its own and name that");
     }
+    timeout = given(r, "connect_timeout");
+    timeout_s = timeout != NULL ? strtoll(timeout, NULL, 10) : 0;
     if (timeout_s <= 0 || timeout_s > CONNECT_TIMEOUT_MAX_S)
         timeout_s = CONNECT_TIMEOUT_S;
-    hosts = hosts > 100 ? 100 : hosts;
-    /* One round more than there are hosts: some of target_session_attrs' values take two. */
-    out->timeout_ms = timeout_s * 1000 * (int64_t)(hosts + 1);
-    return 0;
+    r->timeout_ms = timeout_s * 1000;
+    return pg_hosts_parse(r->parsed, &r->hosts, err);
+}
+
+static void
+request_clear(struct pg_request *r)
+{
+    PQconninfoFree(r->parsed);
+    pg_hosts_clear(&r->hosts);
 }
 
 /* The password alone is in the file; one newline at its end is not part of it. */
@@ -169,27 +180,37 @@ fail_connect(PGconn *conn, struct hq_error *err)
     return hq_pg_explain_text(&t, PQerrorMessage(conn), err);
 }
 
-/* PQconnectdb()'s loop, with the time-out that libpq leaves to callers of PQconnectPoll(). */
+/*
+ * PQconnectdb()'s loop, with the time-out that libpq leaves to callers of PQconnectPoll(). It
+ * begins anew with each address of the host: libpq gives a silent one up by itself, a bit earlier.
+ */
 static int
-finish_connecting(PGconn *conn, int64_t timeout_ms, struct hq_error *err)
+finish_connecting(struct hq_pg *pg, int64_t timeout_ms, struct hq_error *err)
 {
     int64_t end_us = hq_clock_monotonic_us() + timeout_ms * 1000;
     PostgresPollingStatusType want = PGRES_POLLING_WRITING;
+    char address[64] = "";
+    int addresses = 0;
 
     while (want != PGRES_POLLING_OK) {
-        struct pollfd fd = {.fd = PQsocket(conn),
+        struct pollfd fd = {.fd = PQsocket(pg->conn),
                             .events = want == PGRES_POLLING_READING ? POLLIN : POLLOUT};
-        int64_t left_ms = (end_us - hq_clock_monotonic_us()) / 1000;
+        int64_t left_ms;
 
         if (want == PGRES_POLLING_FAILED || fd.fd < 0)
-            return fail_connect(conn, err);
+            return fail_connect(pg->conn, err);
+        if (strcmp(address, PQhostaddr(pg->conn)) != 0 && addresses++ < ADDRESSES_MAX) {
+            snprintf(address, sizeof address, "%s", PQhostaddr(pg->conn));
+            end_us = hq_clock_monotonic_us() + timeout_ms * 1000;
+        }
+        left_ms = (end_us - hq_clock_monotonic_us()) / 1000;
         if (left_ms <= 0)
-            return hq_fail(err, HQ_E_TRANSIENT, "%s:%s did not answer in time", PQhost(conn),
-                           PQport(conn));
+            return hq_fail(err, HQ_E_TRANSIENT, "no answer within %" PRId64 " s",
+                           timeout_ms / 1000);
         if (poll(&fd, 1, (int)left_ms) < 0 && errno != EINTR)
             return hq_fail_sys(err, errno, "wait for PostgreSQL");
         if (fd.revents != 0)
-            want = PQconnectPoll(conn);
+            want = PQconnectPoll(pg->conn);
     }
     return 0;
 }
@@ -220,27 +241,51 @@ check_version(struct hq_pg *pg, struct hq_error *err)
     return 0;
 }
 
-static int
-open_connection(struct hq_pg *pg, const struct hq_pg_options *options, const char *password,
-                struct hq_error *err)
+/* As people write it. Before libpq has looked it up it is what the string says. */
+static void
+name_place(struct hq_pg *pg, const struct pg_host *host)
 {
-    struct parameters p = {.count = 0};
-    struct request request = {0};
+    const char *name = PQhost(pg->conn), *port = PQport(pg->conn);
 
-    if (read_request(options->conninfo, &request, err) != 0)
-        return -1;
-    fill_parameters(&p, options, password);
-    pg->conn = PQconnectStartParams(p.keywords, p.values, 1);
-    if (pg->conn == NULL)
+    if (name == NULL || name[0] == '\0')
+        name = host->host != NULL ? host->host : host->hostaddr;
+    snprintf(pg->place, sizeof pg->place, "%s:%s", name != NULL ? name : "the default host",
+             port != NULL ? port : "");
+}
+
+static int
+connect_host(const struct pg_request *r, size_t number, int64_t timeout_ms, struct hq_pg **out,
+             struct hq_error *err)
+{
+    const struct pg_host *host = &r->hosts.items[number];
+    struct parameters p = {.count = 0};
+    char user_timeout_ms[24];
+    struct hq_pg *pg = calloc(1, sizeof *pg);
+
+    if (pg == NULL)
         return hq_fail(err, HQ_E_NOMEM, "a connection");
+    snprintf(user_timeout_ms, sizeof user_timeout_ms, "%" PRId64, timeout_ms);
+    fill_parameters(&p, r, host, user_timeout_ms);
+    pg->several = r->hosts.count > 1;
+    pg->conn = PQconnectStartParams(p.keywords, p.values, 0);
+    if (pg->conn == NULL) {
+        hq_pg_close(pg);
+        return hq_fail(err, HQ_E_NOMEM, "a connection");
+    }
+    name_place(pg, host);
     /* The only way to learn the SQLSTATE of a refused connection: see find_sqlstate(). */
     PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE);
     PQsetNoticeReceiver(pg->conn, log_notice, NULL);
-    if (finish_connecting(pg->conn, request.timeout_ms, err) != 0)
+    if (finish_connecting(pg, timeout_ms + SLACK_MS, err) != 0 || check_version(pg, err) != 0) {
+        hq_error_prefix(err, "%s", pg->place);
+        hq_pg_close(pg);
         return -1;
-    if (!request.own_user_timeout)
+    }
+    name_place(pg, host);
+    if (given(r, "tcp_user_timeout") == NULL)
         relax_user_timeout(pg->conn);
-    return check_version(pg, err);
+    *out = pg;
+    return 0;
 }
 
 int
@@ -248,20 +293,16 @@ hq_pg_connect(const struct hq_pg_options *options, struct hq_pg **out, struct hq
 {
     HQ_AUTO(hq_buf_wipe)
     struct hq_buf password = {.limit = PASSWORD_MAX + 1};
-    struct hq_pg *pg;
+    HQ_AUTO(request_clear)
+    struct pg_request request = {.options = options, .connect = connect_host};
 
     *out = NULL;
     if (options->password_file != NULL &&
         read_password(options->password_file, &password, err) != 0)
         return -1;
-    pg = calloc(1, sizeof *pg);
-    if (pg == NULL)
-        return hq_fail(err, HQ_E_NOMEM, "a connection");
-    if (open_connection(pg, options, (const char *)password.data, err) != 0) {
-        hq_pg_close(pg);
+    request.password = (const char *)password.data;
+    if (read_request(&request, err) != 0 || pg_choose_host(&request, out, err) != 0)
         return hq_error_prefix(err, "connect to PostgreSQL");
-    }
-    *out = pg;
     return 0;
 }
 

@@ -232,8 +232,8 @@ hq_pg_explain_text(const struct hq_pg_trouble *trouble, const char *text, struct
     return hq_pg_explain(&t, err);
 }
 
-int
-hq_pg_fail(struct hq_pg *pg, const PGresult *result, struct hq_error *err)
+static int
+fail(struct hq_pg *pg, const PGresult *result, struct hq_error *err)
 {
     struct hq_pg_trouble t = {.user = PQuser(pg->conn)};
 
@@ -245,4 +245,11 @@ hq_pg_fail(struct hq_pg *pg, const PGresult *result, struct hq_error *err)
         return hq_pg_explain(&t, err);
     t.detail = t.hint = NULL;
     return hq_pg_explain_text(&t, PQerrorMessage(pg->conn), err);
+}
+
+int
+hq_pg_fail(struct hq_pg *pg, const PGresult *result, struct hq_error *err)
+{
+    fail(pg, result, err);
+    return pg->several ? hq_error_prefix(err, "%s", pg->place) : -1;
 }

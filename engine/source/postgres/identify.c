@@ -99,10 +99,8 @@ show_checksums(struct hq_pg *pg, bool *out, struct hq_error *err)
 int
 hq_pg_identify(struct hq_pg *pg, struct hq_pg_system *out, struct hq_error *err)
 {
-    const char *host = PQhost(pg->conn);
-
     *out = (struct hq_pg_system){.version_number = pg->version_number};
-    snprintf(out->host, sizeof out->host, "%s", host != NULL ? host : "");
+    snprintf(out->host, sizeof out->host, "%s", pg->place);
     if (identify_system(pg, out, err) != 0 ||
         show_size(pg, "wal_segment_size", 1 << 20, 1 << 30, &out->wal_segment_size, err) != 0 ||
         show_size(pg, "block_size", 512, 32768, &out->block_size, err) != 0 ||

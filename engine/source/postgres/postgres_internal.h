@@ -14,6 +14,8 @@
 struct hq_pg {
     PGconn *conn;
     uint32_t version_number; /**< 150020; at least HQ_PG_VERSION_MIN */
+    char place[264];         /**< host:port, for people */
+    bool several;            /**< the connection string names more hosts than this one */
 };
 
 /** Oldest server spoken to; from HQ_PG_VERSION_OPTIONS on commands take options in parentheses. */

@@ -19,6 +19,11 @@ struct hq_pg_options {
     const char *conninfo;      /**< libpq's key words or URI, without a password */
     const char *password_file; /**< the password alone, or NULL: PGPASSFILE, PGPASSWORD, none */
     const char *application;   /**< application_name; NULL: hq-backup */
+    /**
+     * Newest timeline known of this cluster, 0: none. Of several hosts of which a primary is wanted
+     * one on an older timeline is a former primary and not connected to.
+     */
+    uint32_t known_timeline;
 };
 
 struct hq_pg_system {
@@ -29,9 +34,17 @@ struct hq_pg_system {
     uint32_t wal_segment_size;
     uint32_t block_size;
     bool checksums;
-    char host[256]; /**< as connected: host name, address or socket directory */
+    char host[264]; /**< as connected: host name, address or socket directory, ":", port */
 };
 
+/**
+ * Connect to the host that the string wants: with several, each is tried for connect_timeout
+ * (10 s unless given) in the order given until one is what target_session_attrs says, all of its
+ * values. Where that is a primary (primary, read-write), the others are asked too, and of two
+ * primaries the one on the newer timeline is taken: the other is a former one. A failure names each
+ * host and why not; it is one that may pass if that of any host is. REFUSED when two hosts are
+ * primaries of different systems.
+ */
 int hq_pg_connect(const struct hq_pg_options *options, struct hq_pg **out,
                   struct hq_error *err) HQ_MUST_CHECK;
 void hq_pg_close(struct hq_pg *pg);

@@ -1,0 +1,228 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "hosts.h"
+#include "postgres_internal.h"
+
+enum {
+    /* With a primary at hand, hosts that do not answer at once are not worth a longer wait. */
+    LOOK_TIMEOUT_MS = 2000,
+};
+
+/* The walk along the hosts so far. */
+struct choice {
+    const struct pg_request *request;
+    struct hq_pg *best; /* owned */
+    uint64_t system;    /* of the best, where several were compared */
+    uint32_t timeline;
+    struct hq_buf reasons; /* "a:5432: why not; b:5432: ..." */
+    enum hq_code code;     /* of the first trouble, one that may pass before others */
+    char hint[HQ_ERROR_HINT_MAX];
+};
+
+static void
+note(struct choice *c, const struct hq_error *why)
+{
+    hq_buf_printf(&c->reasons, "%s%s", c->reasons.len > 0 ? "; " : "", why->message);
+    if (c->code == HQ_E_OK || (!hq_code_retryable(c->code) && hq_code_retryable(why->code)))
+        c->code = why->code;
+    if (c->hint[0] == '\0')
+        snprintf(c->hint, sizeof c->hint, "%s", why->hint);
+}
+
+/* Close @p pg, which is not the one. */
+static void
+pass_over(struct choice *c, struct hq_pg *pg, const char *why)
+{
+    struct hq_error err = {0};
+
+    hq_fail(&err, HQ_E_TRANSIENT, "%s: %s", pg->place, why);
+    note(c, &err);
+    hq_pg_close(pg);
+}
+
+static void
+pass_over_former(struct choice *c, struct hq_pg *pg, uint32_t its, uint32_t newest)
+{
+    char why[128];
+
+    snprintf(why, sizeof why,
+             "a former primary: it is on timeline %" PRIu32 ", the cluster on %" PRIu32, its,
+             newest);
+    hq_log(HQ_LOG_WARNING, "a former primary is up", HQ_F_TEXT("host", pg->place),
+           HQ_F_U64("timeline", its), HQ_F_U64("newest", newest));
+    pass_over(c, pg, why);
+}
+
+static bool
+is_on(const struct hq_pg *pg, const char *parameter)
+{
+    const char *value = PQparameterStatus(pg->conn, parameter);
+
+    return value != NULL && strcmp(value, "on") == 0;
+}
+
+/* Why the server is not what is wanted; NULL: it is. Every server since 14 reports both. */
+static const char *
+unfit(const struct hq_pg *pg, enum pg_wanted wanted)
+{
+    bool standby = is_on(pg, "in_hot_standby");
+    bool read_only = is_on(pg, "default_transaction_read_only");
+
+    switch (wanted) {
+    case PG_WANT_PRIMARY:
+        return standby ? "it is a standby" : NULL;
+    case PG_WANT_READ_WRITE:
+        return standby ? "it is a standby" : read_only ? "it is read-only" : NULL;
+    case PG_WANT_STANDBY:
+    case PG_WANT_PREFER_STANDBY:
+        return standby ? NULL : "it is a primary";
+    case PG_WANT_READ_ONLY:
+        return standby || read_only ? NULL : "it takes writes";
+    case PG_WANT_ANY:
+        break;
+    }
+    return NULL;
+}
+
+/* After a failover two hosts may call themselves primary: then all must be looked at. */
+static bool
+compares(const struct choice *c)
+{
+    const struct pg_hosts *hosts = &c->request->hosts;
+
+    return hosts->count > 1 &&
+           (hosts->wanted == PG_WANT_PRIMARY || hosts->wanted == PG_WANT_READ_WRITE);
+}
+
+static int
+identify(struct hq_pg *pg, uint64_t *system, uint32_t *timeline, struct hq_error *err)
+{
+    HQ_AUTO(hq_auto_result)
+    PGresult *result = NULL;
+    uint64_t number;
+
+    if (hq_pg_command(pg, "IDENTIFY_SYSTEM", 3, &result, err) != 0 ||
+        hq_pg_field_u64(result, 0, 0, UINT64_MAX, system, err) != 0 ||
+        hq_pg_field_u64(result, 0, 1, UINT32_MAX, &number, err) != 0)
+        return hq_error_prefix(err, "%s", pg->place);
+    *timeline = (uint32_t)number;
+    return 0;
+}
+
+/* Two databases behind one name: whichever were taken, it might be the wrong one. */
+static int
+refuse_two(const struct choice *c, const struct hq_pg *pg, uint64_t system, struct hq_error *err)
+{
+    hq_fail(err, HQ_E_REFUSED,
+            "%s and %s are primaries of different systems, %" PRIu64 " and %" PRIu64,
+            c->best->place, pg->place, c->system, system);
+    return hq_error_hint(err, "name only hosts of one cluster in the connection");
+}
+
+/* A primary among several hosts: the one on the newest timeline is it. Takes @p pg over. */
+static int
+weigh(struct choice *c, struct hq_pg *pg, struct hq_error *err)
+{
+    uint32_t known = c->request->options->known_timeline, timeline;
+    uint64_t system;
+
+    if (identify(pg, &system, &timeline, err) != 0) {
+        note(c, err);
+        hq_error_clear(err);
+        hq_pg_close(pg);
+        return 0;
+    }
+    if (c->best != NULL && c->system != system) {
+        refuse_two(c, pg, system, err);
+        hq_pg_close(pg);
+        return -1;
+    }
+    if (timeline < known) {
+        pass_over_former(c, pg, timeline, known);
+    } else if (c->best != NULL && timeline < c->timeline) {
+        pass_over_former(c, pg, timeline, c->timeline);
+    } else if (c->best != NULL && timeline == c->timeline) {
+        hq_log(HQ_LOG_WARNING, "two hosts are primaries of one timeline",
+               HQ_F_TEXT("taken", c->best->place), HQ_F_TEXT("other", pg->place));
+        pass_over(c, pg, "a primary as well");
+    } else {
+        if (c->best != NULL)
+            pass_over_former(c, c->best, c->timeline, timeline);
+        c->best = pg;
+        c->system = system;
+        c->timeline = timeline;
+    }
+    return 0;
+}
+
+/* @return 1 when it is the one, 0 to go on, -1. */
+static int
+try_host(struct choice *c, size_t number, struct hq_error *err)
+{
+    const struct pg_request *r = c->request;
+    bool at_hand = c->best != NULL && compares(c);
+    struct hq_pg *pg = NULL;
+    const char *why;
+
+    if (r->connect(r, number, at_hand ? LOOK_TIMEOUT_MS : r->timeout_ms, &pg, err) != 0) {
+        note(c, err);
+        hq_error_clear(err);
+        return 0;
+    }
+    why = unfit(pg, r->hosts.wanted);
+    if (why == NULL && compares(c))
+        return weigh(c, pg, err);
+    if (why == NULL) {
+        hq_pg_close(c->best);
+        c->best = pg;
+        return 1;
+    }
+    /* The first that is no standby is kept for the case that there is none. */
+    if (r->hosts.wanted == PG_WANT_PREFER_STANDBY && c->best == NULL)
+        c->best = pg;
+    else
+        pass_over(c, pg, why);
+    return 0;
+}
+
+static int
+fail_all(struct choice *c, struct hq_error *err)
+{
+    const char *reasons = hq_buf_text(&c->reasons);
+    const struct pg_hosts *hosts = &c->request->hosts;
+
+    if (reasons == NULL)
+        return hq_buf_check(&c->reasons, "reasons", err);
+    if (hosts->count == 1)
+        hq_fail(err, c->code, "%s", reasons);
+    else
+        hq_fail(err, c->code, "none of %zu hosts will do (%s is wanted): %s", hosts->count,
+                pg_wanted_name(hosts->wanted), reasons);
+    return c->hint[0] != '\0' ? hq_error_hint(err, "%s", c->hint) : -1;
+}
+
+int
+pg_choose_host(const struct pg_request *request, struct hq_pg **out, struct hq_error *err)
+{
+    struct choice c = {.request = request};
+    int result = 0;
+
+    *out = NULL;
+    for (size_t i = 0; i < request->hosts.count && result == 0; i++)
+        result = try_host(&c, i, err);
+    if (result >= 0 && c.best == NULL)
+        result = fail_all(&c, err);
+    if (result < 0) {
+        hq_pg_close(c.best);
+    } else {
+        if (request->hosts.count > 1)
+            hq_log(HQ_LOG_INFO, "connected to PostgreSQL", HQ_F_TEXT("host", c.best->place),
+                   HQ_F_TEXT("others", c.reasons.len > 0 ? hq_buf_text(&c.reasons) : "not asked"));
+        *out = c.best;
+    }
+    hq_buf_clear(&c.reasons);
+    return result < 0 ? -1 : 0;
+}
