@@ -27,6 +27,18 @@ check_positions(const struct hq_wal_info *info, enum hq_code code, struct hq_err
     return 0;
 }
 
+static int
+check_history(const struct hq_wal_info *info, enum hq_code code, struct hq_error *err)
+{
+    if (info->start_lsn != 0 || info->end_lsn != 0 || info->segment_size != 0)
+        return hq_fail(err, code, "timeline history with WAL positions");
+    if ((info->parent == 0) != (info->begin_lsn == 0) || info->parent >= info->timeline)
+        return hq_fail(err, code, "history of timeline %u that branched from timeline %u at %X/%X",
+                       info->timeline, info->parent, (uint32_t)(info->begin_lsn >> 32),
+                       (uint32_t)info->begin_lsn);
+    return 0;
+}
+
 int
 hq_wal_info_check(const struct hq_wal_info *info, enum hq_code code, struct hq_error *err)
 {
@@ -38,11 +50,11 @@ hq_wal_info_check(const struct hq_wal_info *info, enum hq_code code, struct hq_e
     switch (info->type) {
     case HQ_WAL_SEGMENT:
     case HQ_WAL_PART:
+        if (info->parent != 0 || info->begin_lsn != 0)
+            return hq_fail(err, code, "WAL that branches like a timeline history");
         return check_positions(info, code, err);
     case HQ_WAL_HISTORY:
-        if (info->start_lsn != 0 || info->end_lsn != 0 || info->segment_size != 0)
-            return hq_fail(err, code, "timeline history with WAL positions");
-        return 0;
+        return check_history(info, code, err);
     default:
         return hq_fail(err, code == HQ_E_CORRUPT ? HQ_E_UNSUPPORTED : code,
                        "unknown type of WAL object %d", (int)info->type);

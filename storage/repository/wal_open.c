@@ -26,6 +26,12 @@ hq_wal_header_decode(const void *data, size_t len, struct hq_wal_info *out, stru
         .sent_us = (int64_t)hq_get_u64(header + 72),
     };
     memcpy(out->content_tag.bytes, header + HQ_WAL_TAG_OFFSET, HQ_ID_BYTES);
+    if (out->type == HQ_WAL_HISTORY) {
+        out->parent = out->segment_size;
+        out->begin_lsn = out->start_lsn;
+        out->segment_size = 0;
+        out->start_lsn = 0;
+    }
     return hq_wal_info_check(out, HQ_E_CORRUPT, err);
 }
 

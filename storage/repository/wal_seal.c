@@ -11,10 +11,10 @@ make_header(const struct hq_wal_info *info, uint32_t epoch, uint8_t header[HQ_WA
     header[10] = (uint8_t)info->type;
     hq_set_u32(header + 12, epoch);
     hq_set_u32(header + 20, info->timeline);
-    hq_set_u64(header + 24, info->start_lsn);
+    hq_set_u64(header + 24, info->type == HQ_WAL_HISTORY ? info->begin_lsn : info->start_lsn);
     hq_set_u64(header + 32, info->end_lsn);
     hq_set_u64(header + 40, info->system_identifier);
-    hq_set_u32(header + 48, info->segment_size);
+    hq_set_u32(header + 48, info->type == HQ_WAL_HISTORY ? info->parent : info->segment_size);
     hq_set_u32(header + 52, info->raw_len);
     hq_set_u64(header + 56, (uint64_t)info->first_commit_us);
     hq_set_u64(header + 64, (uint64_t)info->last_commit_us);

@@ -336,6 +336,9 @@ make_wal(struct maker *m)
                                 .raw_len = (uint32_t)strlen(text),
                                 .sent_us = info.sent_us};
     json_array_append_new(all, wal_object(m, &info, (const uint8_t *)text));
+    info.parent = 1;
+    info.begin_lsn = 0x2000100;
+    json_array_append_new(all, wal_object(m, &info, (const uint8_t *)text));
     return all;
 }
 

@@ -20,7 +20,8 @@ from hqpack import (
     open_frame, read_index, read_pack_header,
 )
 from hqwal import (
-    HISTORY, SEGMENT, WalHeader, WalName, chain_of, parse_name, read_content, read_header,
+    HISTORY, SEGMENT, WalHeader, WalName, chain_of, check_history, parse_name, read_content,
+    read_header,
 )
 
 
@@ -187,7 +188,10 @@ class Repository:
 
     def wal_content(self, name: WalName) -> bytes:
         """All bytes of a WAL object."""
-        return b"".join(read_content(self.key_file, name, self.store.read(name.name)))
+        data = self.store.read(name.name)
+        content = b"".join(read_content(self.key_file, name, data))
+        check_history(name, read_header(name, data), content)
+        return content
 
     def segment(self, objects: list[WalName]) -> tuple[bytes, int]:
         """A segment from the objects there are of it, and how much of it is real (§12).

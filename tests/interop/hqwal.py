@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Iterator
 
 from hqbase import (
-    MIB, TAG, check_header, decode, derive, h, need, nonce_of, poly1305, unseal)
+    MIB, TAG, check_header, decode, derive, h, need, nonce_of, parse_lsn,
+    poly1305, unseal)
 from hqkeys import KeyFile
 
 SEGMENT, PART, HISTORY = 1, 2, 3
@@ -74,9 +75,9 @@ def _segment_start(segment: str, segment_size: int) -> int:
 
 def _check_place(name: WalName, header: WalHeader) -> None:
     """Start, end, segment size and raw length against the name (§12)."""
-    place = (header.start, header.end, header.segment_size)
     if header.type == HISTORY:
-        need(place == (0, 0, 0), f"{name.name}: a history file with a place in WAL")
+        need(header.end == 0 and (header.start == 0) == (header.segment_size == 0)
+             and header.segment_size < header.timeline, f"{name.name}: where it branched")
         return
     size = header.segment_size
     need(SMALLEST_SEGMENT <= size <= LARGEST_SEGMENT and not size & (size - 1),
@@ -136,6 +137,16 @@ def read_content(key_file: KeyFile, name: WalName, data: bytes) -> Iterator[byte
         content = unseal(key, nonce_of(number), bound + name.name.encode(), sealed, what)
         yield decode(codec, content, raw, what)
     need(at == len(data), f"{name.name}: something follows the last frame")
+
+
+def check_history(name: WalName, header: WalHeader, content: bytes) -> None:
+    """Where a history file's header tells where its timeline branched, its last line does too."""
+    if name.type != HISTORY or header.start == 0:
+        return
+    lines = [line.split() for line in content.decode(errors="replace").splitlines()]
+    steps = [words for words in lines if words and not words[0].startswith("#")]
+    need(bool(steps) and len(steps[-1]) >= 2 and steps[-1][0] == str(header.segment_size)
+         and parse_lsn(steps[-1][1]) == header.start, f"{name.name}: header and content differ")
 
 
 def chain_of(parts: list[WalName]) -> list[WalName]:

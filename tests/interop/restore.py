@@ -130,7 +130,9 @@ def list_wal(repository: Repository, cluster: str) -> None:
         sort = "history" if header.type == HISTORY else (
             "segment" if header.type == SEGMENT else "part")
         print(f"{sort} {name.name} from {print_lsn(header.start)} to {print_lsn(header.end)}"
-              f" sent {print_time(header.sent)}")
+              f" sent {print_time(header.sent)}" + (
+                  f" branched from {header.segment_size} at {print_lsn(header.start)}"
+                  if header.type == HISTORY and header.start else ""))
 
 
 def list_audit(repository: Repository, cluster: str) -> None:

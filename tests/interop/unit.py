@@ -8,6 +8,7 @@ import json
 import struct
 import sys
 import unittest
+from dataclasses import replace
 from typing import Iterator
 
 import zstandard
@@ -19,7 +20,7 @@ from hqformat import Repository
 from hqkeys import KeyFile, check_repository, read_key_file
 from hqmanifest import read_entry, read_manifest, read_page_map
 from hqpack import DATA, PAGES, read_index, read_pack
-from hqwal import chain_of, parse_name
+from hqwal import chain_of, check_history, parse_name, read_header
 from hqwriter import Keys, entry, field, page_map
 from unit_sample import (
     MIB, ONE, PAGE, ROOT_NAME, SAMPLE, SEGMENT, WAL_FOLDER, Case, Lines, MemoryStore, damaged,
@@ -410,6 +411,23 @@ class Wal(Case):
                                                   (start + 1, start + 1, size), b""))
         self.fails("UNSUPPORTED", self.read,
                    self.wal("", 4, (start, start + size, size), bytes(size)))
+
+    def test_branches(self) -> None:
+        name = f"{WAL_FOLDER}/00000003.history"
+        made = bytearray(ONE.wal(name, 3, (0, 0, 0), SAMPLE.history))
+        struct.pack_into("<I", made, 20, 3)
+        for parent, begin in ((3, 1), (2, 0), (0, 1)):
+            data = bytearray(made)
+            struct.pack_into("<I", data, 48, parent)
+            struct.pack_into("<Q", data, 24, begin)
+            self.fails("CORRUPT", read_header, parse_name(name), bytes(data))
+        header = read_header(parse_name(name), bytes(made))
+        for parent, begin in ((1, 0x3000000), (0, 0)):
+            told = replace(header, segment_size=parent, start=begin)
+            check_history(parse_name(name), told, SAMPLE.history)
+        for parent, begin in ((1, 0x3000001), (2, 0x3000000)):
+            told = replace(header, segment_size=parent, start=begin)
+            self.fails("CORRUPT", check_history, parse_name(name), told, SAMPLE.history)
 
     def test_chains(self) -> None:
         def chain(*spans: tuple[int, int]) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ from hqpack import (
     AUDIT, DATA_PACK, INDEX, ROOT, PackHeader, chunk_id, frame_key, open_frame, open_sealed,
     read_index, read_pack,
 )
-from hqwal import HEADER, content_tag, parse_name, read_content, read_header
+from hqwal import HEADER, check_history, content_tag, parse_name, read_content, read_header
 from hqwriter import cut_lengths, gear_of
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "v1"
@@ -189,11 +189,13 @@ def wal(vectors: Vectors) -> None:
         same("content key", vector["content_key"], content_key.hex())
         content = b"".join(read_content(keys, name, data))
         same("content", vector["raw_hash"], h(content).hex())
+        check_history(name, header, content)
         same("content tag", vector.get("content_tag"), header.tag and header.tag.hex())
         if header.tag is not None:
             sidecar = key_file("sidecar.key")
             same("content tag", header.tag,
                  content_tag(sidecar, header.epoch, name.name, content))
+    same("branch", (1, 0x2000100), (header.segment_size, header.start))
 
 
 def repository_json(vectors: Vectors) -> None:

@@ -312,7 +312,14 @@ fixture_history(struct fixture *f, uint32_t timeline, const char *text)
                                .timeline = timeline,
                                .raw_len = (uint32_t)strlen(text),
                                .sent_us = FIXTURE_TIME_US};
+    unsigned parent, high, low;
 
+    for (const char *line = text; line != NULL && *line != '\0';
+         line = strchr(line, '\n') != NULL ? strchr(line, '\n') + 1 : NULL)
+        if (sscanf(line, "%9u %8X/%8X", &parent, &high, &low) == 3) {
+            info.parent = parent;
+            info.begin_lsn = (uint64_t)high << 32 | low;
+        }
     put_wal(f, &info, text);
     return info;
 }

@@ -397,7 +397,7 @@ entries_decode(void **state)
 }
 
 static void
-check_wal(struct fixture *f, const json_t *vector)
+check_wal(struct fixture *f, const json_t *vector, uint32_t parent)
 {
     HQ_AUTO(hq_buf_clear)
     struct hq_buf bytes = bytes_of(vector, "bytes"), out = {0};
@@ -417,6 +417,8 @@ check_wal(struct fixture *f, const json_t *vector)
     hq_hash(NULL, out.data, out.len, &hash);
     assert_bytes(vector, "raw_hash", hash.bytes, HQ_ID_BYTES);
     assert_int_equal(info.sent_us, INT64_C(1795230248000003));
+    assert_int_equal(info.parent, parent);
+    assert_int_equal(info.begin_lsn, parent == 0 ? 0 : 0x2000100);
     if (!hq_wal_content_tag_known(&info)) {
         assert_null(json_object_get(vector, "content_tag"));
         return;
@@ -431,10 +433,10 @@ check_wal(struct fixture *f, const json_t *vector)
 static void
 wal_opens(void **state)
 {
-    /* Three of before there were content tags, and three with. */
-    assert_int_equal(json_array_size(member("wal")), 6);
-    for (size_t i = 0; i < 6; i++)
-        check_wal(*state, json_array_get(member("wal"), i));
+    /* Three of before there were content tags, three with, a history that tells its branch. */
+    assert_int_equal(json_array_size(member("wal")), 7);
+    for (size_t i = 0; i < 7; i++)
+        check_wal(*state, json_array_get(member("wal"), i), i == 6 ? 1 : 0);
 }
 
 static void

@@ -187,12 +187,19 @@ check_round_trip(struct fixture *f, struct hq_wal_info info)
     assert_int_equal(back.first_commit_us, info.first_commit_us);
     assert_int_equal(back.last_commit_us, info.last_commit_us);
     assert_int_equal(back.sent_us, info.sent_us);
+    assert_int_equal(back.parent, info.parent);
+    assert_true(back.begin_lsn == info.begin_lsn);
 }
 
 static void
 objects_round_trip(void **state)
 {
     check_round_trip(*state, segment());
+    struct hq_wal_info branch = history(9);
+
+    branch.parent = 0x1E;
+    branch.begin_lsn = UINT64_MAX;
+    check_round_trip(*state, branch);
     check_round_trip(*state, history(1));
     check_round_trip(*state, history(MIB + 1));
     check_round_trip(*state, part(100, 1));
@@ -444,6 +451,16 @@ writer_keeps_the_limits(void **state)
     refuse_to_seal(f, info);
     info = history(10);
     info.start_lsn = 1;
+    refuse_to_seal(f, info);
+    info = history(10);
+    info.parent = 1;
+    refuse_to_seal(f, info);
+    info.begin_lsn = 7;
+    info.parent = info.timeline;
+    refuse_to_seal(f, info);
+    info = part(100, 50);
+    info.parent = 1;
+    info.begin_lsn = 7;
     refuse_to_seal(f, info);
     info = part(UINT64_MAX - 10, 20);
     info.raw_len = 20;

@@ -108,6 +108,23 @@ seal_and_put(const struct hq_repository *repository, const char *cluster,
     return 0;
 }
 
+/* Into the header: who can't open the content must know what leads where. */
+static int
+tell_branch(const struct hq_buf *text, struct hq_wal_info *info, struct hq_error *err)
+{
+    HQ_AUTO(timeline_history_clear)
+    struct timeline_history history = {0};
+
+    if (timeline_history_decode(info->timeline, (const char *)text->data, text->len, &history,
+                                err) != 0)
+        return -1;
+    if (history.count == 0)
+        return hq_fail(err, HQ_E_SERVER, "the history of timeline %u is empty", info->timeline);
+    info->parent = history.steps[history.count - 1].timeline;
+    info->begin_lsn = history.steps[history.count - 1].end;
+    return 0;
+}
+
 int
 timeline_store(struct hq_pg *pg, const struct hq_repository *repository, const char *cluster,
                uint64_t system_identifier, uint32_t timeline, struct hq_wal_info *out,
@@ -123,5 +140,7 @@ timeline_store(struct hq_pg *pg, const struct hq_repository *repository, const c
                                 .timeline = timeline,
                                 .raw_len = (uint32_t)text.len,
                                 .sent_us = hq_clock_wall_us()};
+    if (tell_branch(&text, out, err) != 0)
+        return -1;
     return seal_and_put(repository, cluster, out, &text, err);
 }

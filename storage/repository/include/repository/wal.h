@@ -28,6 +28,8 @@ struct hq_wal_info {
     uint32_t segment_size;
     uint64_t start_lsn, end_lsn; /**< end excluded; 0, 0 for history */
     uint32_t raw_len;
+    uint32_t parent;    /**< history: the timeline it branched from; 0: not told */
+    uint64_t begin_lsn; /**< history: where it branched; 0: not told */
     int64_t first_commit_us, last_commit_us; /**< 0: none */
     int64_t sent_us;
     struct hq_id content_tag; /**< see hq_wal_content_tag(); all zero: not known */
@@ -38,10 +40,10 @@ struct hq_wal_info {
 void hq_wal_name(const char *cluster, const struct hq_wal_info *info,
                  char out[HQ_OBJECT_NAME_MAX + 1]);
 /**
- * Take a name apart: everything but times and raw_len of history. @p segment_size must be known
- * to compute LSNs; 0 leaves start_lsn = the 16 digits after the timeline as a number and end_lsn =
- * 0 for segments and parts (their header tells). @return false for a name that is not a WAL object
- * of @p cluster.
+ * Take a name apart: everything but times, and of history raw_len, parent and begin_lsn. @p
+ * segment_size must be known to compute LSNs; 0 leaves start_lsn = the 16 digits after the timeline
+ * as a number and end_lsn = 0 for segments and parts (their header tells). @return false for a name
+ * that is not a WAL object of @p cluster.
  */
 bool hq_wal_name_parse(const char *name, const char *cluster, uint32_t segment_size,
                        struct hq_wal_info *out);
