@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/archive_thread.h"
 #include "engine/backup_job.h"
+#include "engine/governor.h"
 #include "schedules/cron.h"
 
 enum {
@@ -26,6 +27,7 @@ struct daemon {
     struct hq_site *site;
     const volatile int *stop;
     struct hq_archive_thread *archive;
+    struct hq_governor *governor;
     bool scheduled;
     struct hq_cron cron;
     int64_t due_us; /**< 0: never */
@@ -142,6 +144,35 @@ start_archiving(struct daemon *d, struct hq_error *err)
     return 0;
 }
 
+static bool
+slot_in_hand(void *context)
+{
+    const struct daemon *d = context;
+    struct hq_archiver_position position;
+
+    hq_archive_thread_position(d->archive, &position);
+    return position.streaming || position.let_go;
+}
+
+static int
+start_governor(struct daemon *d, struct hq_error *err)
+{
+    struct hq_governor_options options = {
+        .connection = hq_site_connection(d->site),
+        .slot = d->site->config->cluster.slot,
+        .limits = &d->site->config->slot,
+        .slot_in_hand = slot_in_hand,
+        .context = d,
+    };
+    struct hq_error second = {0};
+
+    if (hq_governor_start(&options, &d->governor, err) == 0)
+        return 0;
+    if (hq_archive_thread_stop(d->archive, &second) != 0)
+        hq_log_error(HQ_LOG_WARNING, "archiving WAL ended", &second);
+    return -1;
+}
+
 static int
 prepare(struct daemon *d, struct hq_error *err)
 {
@@ -154,7 +185,7 @@ prepare(struct daemon *d, struct hq_error *err)
     if (hq_catalog_sync(d->site->catalog, d->site->repository, config->cluster.name, err) != 0 ||
         plan_next(d, err) != 0)
         return -1;
-    return start_archiving(d, err);
+    return start_archiving(d, err) != 0 ? -1 : start_governor(d, err);
 }
 
 int
@@ -169,6 +200,7 @@ hq_daemon_run(struct hq_site *site, const volatile int *stop, struct hq_error *e
            HQ_F_TEXT("region", site->config->region),
            HQ_F_TEXT("repository", hq_store_url(site->store)));
     loop(&d);
+    hq_governor_stop(d.governor);
     if (hq_archive_thread_stop(d.archive, err) != 0)
         return hq_error_prefix(err, "archive WAL");
     hq_log(HQ_LOG_INFO, "hq-backupd has stopped", HQ_F_TEXT("cluster", site->config->cluster.name));

@@ -91,6 +91,7 @@ step_main() {
         many "$(basename "$script" .sh)" bash "$script"
     done
 }
+step_governor() { many governor bash tests/integration/governor.sh; }
 step_crash() { many crash bash tests/crash/run.sh; }
 step_interop() { many interop bash tests/interop/run.sh; }
 step_fuzz() {
@@ -103,7 +104,7 @@ step_fuzz() {
 
 started=$(date +%s)
 sh docs/packages.sh test || exit 1
-steps=${*:-format build unit docs storage main crash interop fuzz}
+steps=${*:-format build unit docs storage main governor crash interop fuzz}
 for step in $steps; do
     echo "---- $step ($(($(date +%s) - started)) s)"
     "step_$step"

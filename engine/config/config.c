@@ -95,6 +95,26 @@ derive_spool(struct hq_config *config, struct hq_error *err)
     return config->spool.path != NULL ? 0 : -1;
 }
 
+/* Stages that do not follow each other would be skipped or never left. */
+static int
+derive_slot_limits(struct hq_config *config, struct hq_error *err)
+{
+    struct hq_config_slot *slot = &config->slot;
+
+    if (!is_written(config, "slot.warning"))
+        slot->warning_bytes = slot->critical_bytes / 4;
+    if (!is_written(config, "slot.limit"))
+        slot->limit_bytes = slot->critical_bytes * 2;
+    if (slot->warning_bytes >= slot->critical_bytes) {
+        hq_fail(err, HQ_E_CONFIG, "not less than slot.critical");
+        return hq_config_blame(config, "slot.warning", err);
+    }
+    if (slot->limit_bytes > slot->critical_bytes)
+        return 0;
+    hq_fail(err, HQ_E_CONFIG, "not more than slot.critical");
+    return hq_config_blame(config, "slot.limit", err);
+}
+
 /* What the process may run on, not what the machine has: containers are often pinned. */
 static uint32_t
 usable_processors(void)
@@ -113,7 +133,7 @@ complete(struct hq_config *config, struct hq_error *err)
 {
     if (check_required(config, err) != 0 || check_pairs(config, err) != 0 ||
         set_defaults(config, err) != 0 || derive_slot(config, err) != 0 ||
-        derive_spool(config, err) != 0)
+        derive_spool(config, err) != 0 || derive_slot_limits(config, err) != 0)
         return -1;
     if (!is_written(config, "backup.workers"))
         config->backup.workers = usable_processors();

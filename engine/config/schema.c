@@ -9,6 +9,7 @@
 #define SECONDS(n) ((n)*UINT64_C(1000))
 #define HOURS(n) SECONDS((n)*UINT64_C(3600))
 #define MIB(n) ((n)*UINT64_C(1048576))
+#define TIB(n) MIB((n)*UINT64_C(1048576))
 
 static const char *const log_levels[] = {
     [HQ_LOG_DEBUG] = "debug",
@@ -22,9 +23,10 @@ static const char *const styles[] = {
     [HQ_CONFIG_STYLE_PATH] = "path", [HQ_CONFIG_STYLE_VIRTUAL] = "virtual", NULL};
 static const char *const checkpoints[] = {
     [HQ_CONFIG_CHECKPOINT_FAST] = "fast", [HQ_CONFIG_CHECKPOINT_SPREAD] = "spread", NULL};
+static const char *const slot_policies[] = {[HQ_CONFIG_PROTECT_WAL] = "protect-wal", NULL};
 
 const char *const hq_config_sections[] = {
-    "log", "repository", "cluster", "wal", "spool", "backup", NULL,
+    "log", "repository", "cluster", "wal", "spool", "slot", "backup", NULL,
 };
 
 const struct hq_config_row hq_config_rows[] = {
@@ -192,6 +194,55 @@ const struct hq_config_row hq_config_rows[] = {
      .offset = AT(spool.path),
      .otherwise = "spool in state_directory",
      .help = "Directory for WAL received and not yet in the repository."},
+
+    {.name = "slot.policy",
+     .kind = HQ_KIND_WORD,
+     .offset = AT(slot.policy),
+     .value = "protect-wal",
+     .words = slot_policies,
+     .help = "What comes first when WAL piles up on the server: the recovery point, whatever "
+             "becomes of the disk, or the disk, at the price of a gap and a new backup."},
+    {.name = "slot.warning",
+     .kind = HQ_KIND_SIZE,
+     .offset = AT(slot.warning_bytes),
+     .otherwise = "a quarter of slot.critical",
+     .min = MIB(1),
+     .max = TIB(1024),
+     .help = "So much WAL waiting on the server is worth a warning."},
+    {.name = "slot.critical",
+     .kind = HQ_KIND_SIZE,
+     .offset = AT(slot.critical_bytes),
+     .value = "32GiB",
+     .min = MIB(1),
+     .max = TIB(1024),
+     .help = "So much WAL waiting on the server is an error that somebody must look at."},
+    {.name = "slot.limit",
+     .kind = HQ_KIND_SIZE,
+     .offset = AT(slot.limit_bytes),
+     .otherwise = "twice slot.critical",
+     .min = MIB(1),
+     .max = TIB(2048),
+     .help = "From so much WAL on, protect-disk lets go of it. protect-wal never does."},
+    {.name = "slot.minimum_free",
+     .kind = HQ_KIND_SIZE,
+     .offset = AT(slot.minimum_free),
+     .value = "2GiB",
+     .min = MIB(1),
+     .max = TIB(1024),
+     .help = "Free space that the file system of pg_wal must keep. A warning comes at four times "
+             "as much, an error at twice, and below it protect-disk lets go of WAL."},
+    {.name = "slot.wal_directory",
+     .kind = HQ_KIND_PATH,
+     .offset = AT(slot.wal_directory),
+     .otherwise = "none: free space is not known",
+     .help = "The server's pg_wal, or its data directory, as this host sees it."},
+    {.name = "slot.interval",
+     .kind = HQ_KIND_DURATION_MS,
+     .offset = AT(slot.interval_ms),
+     .value = "5s",
+     .min = SECONDS(1),
+     .max = SECONDS(60),
+     .help = "The slot is looked at this often; every second while it is critical."},
 
     {.name = "backup.schedule",
      .kind = HQ_KIND_TEXT,

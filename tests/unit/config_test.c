@@ -82,6 +82,13 @@ defaults_are_filled_in(void **state)
     assert_int_equal(c->wal.flush_interval_ms, 1000);
     assert_int_equal(c->wal.wait_timeout_ms, 300000);
     assert_string_equal(c->spool.path, "/var/lib/hq-backup/spool");
+    assert_int_equal(c->slot.policy, HQ_CONFIG_PROTECT_WAL);
+    assert_int_equal(c->slot.warning_bytes, UINT64_C(8) << 30);
+    assert_int_equal(c->slot.critical_bytes, UINT64_C(32) << 30);
+    assert_int_equal(c->slot.limit_bytes, UINT64_C(64) << 30);
+    assert_int_equal(c->slot.minimum_free, UINT64_C(2) << 30);
+    assert_null(c->slot.wal_directory);
+    assert_int_equal(c->slot.interval_ms, 5000);
     assert_string_equal(c->backup.schedule, "0 1 * * *");
     assert_int_equal(c->backup.checkpoint, HQ_CONFIG_CHECKPOINT_FAST);
     assert_int_equal(c->backup.compression_level, 1);
@@ -119,6 +126,14 @@ every_value_is_read(void **state)
                                  "  wait_timeout: 1d\n"
                                  "spool:\n"
                                  "  path: /wal\n"
+                                 "slot:\n"
+                                 "  policy: protect-wal\n"
+                                 "  warning: 1GiB\n"
+                                 "  critical: 2GiB\n"
+                                 "  limit: 3GiB\n"
+                                 "  minimum_free: 512MiB\n"
+                                 "  wal_directory: /pg/pg_wal\n"
+                                 "  interval: 1s\n"
                                  "backup:\n"
                                  "  schedule: \"*/30 * * * *\"\n"
                                  "  checkpoint: spread\n"
@@ -150,6 +165,13 @@ every_value_is_read(void **state)
     assert_int_equal(c->wal.flush_interval_ms, 100);
     assert_int_equal(c->wal.wait_timeout_ms, 86400000);
     assert_string_equal(c->spool.path, "/wal");
+    assert_int_equal(c->slot.policy, HQ_CONFIG_PROTECT_WAL);
+    assert_int_equal(c->slot.warning_bytes, UINT64_C(1) << 30);
+    assert_int_equal(c->slot.critical_bytes, UINT64_C(2) << 30);
+    assert_int_equal(c->slot.limit_bytes, UINT64_C(3) << 30);
+    assert_int_equal(c->slot.minimum_free, UINT64_C(1) << 29);
+    assert_string_equal(c->slot.wal_directory, "/pg/pg_wal");
+    assert_int_equal(c->slot.interval_ms, 1000);
     assert_string_equal(c->backup.schedule, "*/30 * * * *");
     assert_int_equal(c->backup.checkpoint, HQ_CONFIG_CHECKPOINT_SPREAD);
     assert_int_equal(c->backup.compression_level, 19);
@@ -333,6 +355,27 @@ one_s3_key_needs_the_other(void **state)
 }
 
 static void
+stages_of_the_slot_follow_each_other(void **state)
+{
+    struct hq_config *c = loaded(LEAST "slot: {critical: 8GiB}\n");
+
+    (void)state;
+    assert_int_equal(c->slot.warning_bytes, UINT64_C(2) << 30);
+    assert_int_equal(c->slot.limit_bytes, UINT64_C(16) << 30);
+    hq_config_free(c);
+    check_refused(LEAST "slot:\n  critical: 8GiB\n  warning: 8GiB\n",
+                  "f.yaml:10:12: slot.warning: not less than slot.critical", NULL);
+    check_refused(LEAST "slot:\n  limit: 32GiB\n",
+                  "f.yaml:9:10: slot.limit: not more than slot.critical", NULL);
+    check_refused(LEAST "slot:\n  warning: 40GiB\n",
+                  "f.yaml:9:12: slot.warning: not less than slot.critical", NULL);
+    check_refused(LEAST "slot:\n  wal_directory: pg_wal\n",
+                  "f.yaml:9:18: slot.wal_directory: not an absolute path", NULL);
+    check_refused(LEAST "slot:\n  policy: protect-wall\n", "f.yaml:9:11: slot.policy: 'protect-",
+                  NULL);
+}
+
+static void
 yaml_is_bounded(void **state)
 {
     static char big[HQ_CONFIG_FILE_MAX + 1];
@@ -419,6 +462,7 @@ main(void)
         cmocka_unit_test(bad_values_are_refused),
         cmocka_unit_test(bad_names_are_refused),
         cmocka_unit_test(one_s3_key_needs_the_other),
+        cmocka_unit_test(stages_of_the_slot_follow_each_other),
         cmocka_unit_test(yaml_is_bounded),
         cmocka_unit_test(blame_names_the_place),
         cmocka_unit_test(files_are_loaded),

@@ -84,6 +84,41 @@ test_connection_texts(void **state)
     }
 }
 
+/* An ordinary connection needs other lines than one for replication. */
+static void
+test_ordinary_connections(void **state)
+{
+    static const struct {
+        const char *database, *text;
+        enum hq_code code;
+        const char *message, *hint;
+    } cases[] = {
+        {"postgres",
+         "x: FATAL:  28000: no pg_hba.conf entry for host \"10.0.0.5\", user \"b\", database "
+         "\"postgres\", no encryption\n",
+         HQ_E_SERVER, "no pg_hba.conf entry", "`host postgres b 10.0.0.5/32 scram-sha-256`"},
+        {"App",
+         "x: FATAL:  28000: no pg_hba.conf entry for host \"[local]\", user \"b\", database "
+         "\"App\", no encryption\n",
+         HQ_E_SERVER, "no pg_hba.conf entry", "`local \"App\" b scram-sha-256`"},
+        {"app", "x: FATAL:  42501: permission denied for database \"app\"\n", HQ_E_REFUSED,
+         "permission denied", "GRANT CONNECT ON DATABASE app TO b"},
+        {"app", "x: FATAL:  3D000: database \"app\" does not exist\n", HQ_E_MISSING,
+         "does not exist", "dbname="},
+        {"app", "x: FATAL:  28000: role \"b\" does not exist\n", HQ_E_REFUSED, "does not exist",
+         "CREATE ROLE b LOGIN"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct hq_pg_trouble t = {.user = "b", .database = cases[i].database, .connecting = true};
+        struct hq_error err = {0};
+
+        assert_int_equal(hq_pg_explain_text(&t, cases[i].text, &err), -1);
+        expect(&err, cases[i].code, cases[i].message, cases[i].hint);
+    }
+}
+
 static void
 test_password_missing(void **state)
 {
@@ -178,9 +213,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_connection_texts),
-        cmocka_unit_test(test_password_missing),
-        cmocka_unit_test(test_results),
+        cmocka_unit_test(test_connection_texts), cmocka_unit_test(test_ordinary_connections),
+        cmocka_unit_test(test_password_missing), cmocka_unit_test(test_results),
         cmocka_unit_test(test_long_role),
     };
 

@@ -97,6 +97,12 @@ compares(const struct choice *c)
            (hosts->wanted == PG_WANT_PRIMARY || hosts->wanted == PG_WANT_READ_WRITE);
 }
 
+/* IDENTIFY_SYSTEM for an ordinary connection to a primary. */
+static const char identify_query[] =
+    "SELECT system_identifier, ('x' || pg_catalog.left(pg_catalog.pg_walfile_name("
+    "pg_catalog.pg_current_wal_lsn()), 8))::pg_catalog.bit(32)::pg_catalog.int8, 0"
+    " FROM pg_catalog.pg_control_system()";
+
 static int
 identify(struct hq_pg *pg, uint64_t *system, uint32_t *timeline, struct hq_error *err)
 {
@@ -104,7 +110,8 @@ identify(struct hq_pg *pg, uint64_t *system, uint32_t *timeline, struct hq_error
     PGresult *result = NULL;
     uint64_t number;
 
-    if (hq_pg_command(pg, "IDENTIFY_SYSTEM", 3, &result, err) != 0 ||
+    if (hq_pg_command(pg, pg->ordinary ? identify_query : "IDENTIFY_SYSTEM", 3, &result, err) !=
+            0 ||
         hq_pg_field_u64(result, 0, 0, UINT64_MAX, system, err) != 0 ||
         hq_pg_field_u64(result, 0, 1, UINT32_MAX, &number, err) != 0)
         return hq_error_prefix(err, "%s", pg->place);

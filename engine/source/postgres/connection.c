@@ -93,7 +93,9 @@ fill_parameters(struct parameters *p, const struct pg_request *r, const struct p
         add(p, "target_session_attrs", "any");
     add(p, "application_name", r->options->application);
     add(p, "password", r->password);
-    add(p, "replication", "true");
+    if (r->options->database != NULL && given(r, "dbname") == NULL)
+        add(p, "dbname", r->options->database);
+    add(p, "replication", r->options->database == NULL ? "true" : "");
     add(p, "client_encoding", "UTF8");
 }
 
@@ -171,9 +173,11 @@ log_notice(void *context, const PGresult *result)
 }
 
 static int
-fail_connect(PGconn *conn, struct hq_error *err)
+fail_connect(const struct hq_pg *pg, struct hq_error *err)
 {
+    PGconn *conn = pg->conn;
     struct hq_pg_trouble t = {.user = PQuser(conn),
+                              .database = pg->ordinary ? PQdb(conn) : NULL,
                               .connecting = true,
                               .password_missing = PQconnectionNeedsPassword(conn) != 0};
 
@@ -198,7 +202,7 @@ finish_connecting(struct hq_pg *pg, int64_t timeout_ms, struct hq_error *err)
         int64_t left_ms;
 
         if (want == PGRES_POLLING_FAILED || fd.fd < 0)
-            return fail_connect(pg->conn, err);
+            return fail_connect(pg, err);
         if (strcmp(address, PQhostaddr(pg->conn)) != 0 && addresses++ < ADDRESSES_MAX) {
             snprintf(address, sizeof address, "%s", PQhostaddr(pg->conn));
             end_us = hq_clock_monotonic_us() + timeout_ms * 1000;
@@ -267,6 +271,7 @@ connect_host(const struct pg_request *r, size_t number, int64_t timeout_ms, stru
     snprintf(user_timeout_ms, sizeof user_timeout_ms, "%" PRId64, timeout_ms);
     fill_parameters(&p, r, host, user_timeout_ms);
     pg->several = r->hosts.count > 1;
+    pg->ordinary = r->options->database != NULL;
     pg->conn = PQconnectStartParams(p.keywords, p.values, 0);
     if (pg->conn == NULL) {
         hq_pg_close(pg);

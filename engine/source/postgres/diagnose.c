@@ -36,6 +36,8 @@ static const struct meaning meanings[] = {
      "set `wal_level = replica` in postgresql.conf and restart PostgreSQL"},
     {"55006", NULL, HQ_E_BUSY,
      "another process uses it: pg_stat_replication and pg_replication_slots say which"},
+    {"3D000", NULL, HQ_E_MISSING,
+     "name a database that exists with dbname= in the connection string"},
     {"42704", NULL, HQ_E_MISSING, NULL},
     {"42710", NULL, HQ_E_EXISTS, NULL},
     {"58P01", NULL, HQ_E_MISSING, NULL},
@@ -96,63 +98,67 @@ find_address(const char *message, char out[INET6_ADDRSTRLEN])
     return -1;
 }
 
-/* The role as pg_hba.conf and SQL want it: quoted unless it is a plain lower-case word. */
+/* A name as pg_hba.conf and SQL want it: quoted unless it is a plain lower-case word. */
 static void
-quote_role(const char *user, char *out, size_t size)
+quote_name(const char *name, const char *otherwise, char *out, size_t size)
 {
     size_t used = 0;
 
-    if (user == NULL || user[0] == '\0') {
-        snprintf(out, size, "<role>");
+    if (name == NULL || name[0] == '\0') {
+        snprintf(out, size, "%s", otherwise);
         return;
     }
-    if (strspn(user, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(user)) {
-        snprintf(out, size, "%s", user);
+    if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(name)) {
+        snprintf(out, size, "%s", name);
         return;
     }
     out[used++] = '"';
-    for (; *user != '\0' && used + 4 < size; user++) {
-        if (*user == '"')
+    for (; *name != '\0' && used + 4 < size; name++) {
+        if (*name == '"')
             out[used++] = '"';
-        out[used++] = *user;
+        out[used++] = *name;
     }
     out[used++] = '"';
     out[used] = '\0';
 }
 
 static void
-hint_hba(const struct hq_pg_trouble *t, const char *role, struct hq_error *err)
+hint_hba(const struct hq_pg_trouble *t, const char *role, const char *database,
+         struct hq_error *err)
 {
     char address[INET6_ADDRSTRLEN] = "";
     int prefix = find_address(t->message, address);
 
     if (prefix == 0)
         hq_error_hint(err,
-                      "add to pg_hba.conf: `local replication %s scram-sha-256`, then reload "
+                      "add to pg_hba.conf: `local %s %s scram-sha-256`, then reload "
                       "PostgreSQL (SELECT pg_reload_conf())",
-                      role);
+                      database, role);
     else if (prefix > 0)
         hq_error_hint(err,
-                      "add to pg_hba.conf: `host replication %s %s/%d scram-sha-256`, then reload "
+                      "add to pg_hba.conf: `host %s %s %s/%d scram-sha-256`, then reload "
                       "PostgreSQL (SELECT pg_reload_conf())",
-                      role, address, prefix);
+                      database, role, address, prefix);
     else
         hq_error_hint(err,
-                      "add to pg_hba.conf: `host replication %s <address of this host>/32 "
+                      "add to pg_hba.conf: `host %s %s <address of this host>/32 "
                       "scram-sha-256`, then reload PostgreSQL (SELECT pg_reload_conf())",
-                      role);
+                      database, role);
 }
 
 static void
 add_hint(const struct hq_pg_trouble *t, const struct meaning *m, struct hq_error *err)
 {
-    char role[160];
+    char role[160], database[160];
 
-    quote_role(t->user, role, sizeof role);
+    quote_name(t->user, "<role>", role, sizeof role);
+    quote_name(t->database, "replication", database, sizeof database);
     if (m != NULL && m->hint != NULL)
         hq_error_hint(err, "%s", m->hint);
     else if (m != NULL && m->code == HQ_E_SERVER && m->word != NULL)
-        hint_hba(t, role, err);
+        hint_hba(t, role, database, err);
+    else if (t->connecting && t->database != NULL && strcmp(t->sqlstate, "42501") == 0)
+        hq_error_hint(err, "GRANT CONNECT ON DATABASE %s TO %s", database, role);
     else if (t->connecting && strcmp(t->sqlstate, "42501") == 0)
         hq_error_hint(err, "ALTER ROLE %s REPLICATION", role);
     else if (t->connecting && strcmp(t->sqlstate, "28000") == 0)

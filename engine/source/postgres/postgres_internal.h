@@ -16,6 +16,7 @@ struct hq_pg {
     uint32_t version_number; /**< 150020; at least HQ_PG_VERSION_MIN */
     char place[264];         /**< host:port, for people */
     bool several;            /**< the connection string names more hosts than this one */
+    bool ordinary;           /**< for SQL, not for the replication protocol */
 };
 
 /** Oldest server spoken to; from HQ_PG_VERSION_OPTIONS on commands take options in parentheses. */
@@ -64,11 +65,18 @@ int hq_pg_field_lsn(const PGresult *result, int row, int column, uint64_t *out,
 int hq_pg_segment_blocks(struct hq_pg *pg, uint32_t block_size, uint32_t *out,
                          struct hq_error *err) HQ_MUST_CHECK;
 
+/**
+ * USAGE unless @p slot is 1 to 63 of a-z, 0-9 and _: the server's own rule, which also makes the
+ * name safe between quotes.
+ */
+int hq_pg_slot_name_check(const char *slot, struct hq_error *err) HQ_MUST_CHECK;
+
 /** What a server or libpq said, in parts. Any text may be NULL. */
 struct hq_pg_trouble {
     const char *sqlstate; /**< 5 characters; NULL: libpq's own words */
     const char *message, *detail, *hint;
     const char *user;      /**< the role that connects */
+    const char *database;  /**< of an ordinary connection; NULL: replication */
     bool connecting;       /**< not yet connected */
     bool password_missing; /**< the server wanted one and libpq had none */
 };

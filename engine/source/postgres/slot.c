@@ -7,9 +7,8 @@ enum {
     SLOT_NAME_MAX = 63
 };
 
-/* The server's own rule; it also makes the name safe to put between double quotes. */
-static int
-check_name(const char *slot, struct hq_error *err)
+int
+hq_pg_slot_name_check(const char *slot, struct hq_error *err)
 {
     size_t len = strlen(slot);
 
@@ -51,7 +50,7 @@ hq_pg_slot_ensure(struct hq_pg *pg, const char *slot, bool *created, struct hq_e
     bool exists;
 
     *created = false;
-    if (check_name(slot, err) != 0 || slot_exists(pg, slot, &exists, err) != 0)
+    if (hq_pg_slot_name_check(slot, err) != 0 || slot_exists(pg, slot, &exists, err) != 0)
         return -1;
     if (exists)
         return 0;

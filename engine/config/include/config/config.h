@@ -35,6 +35,10 @@ enum hq_config_checkpoint {
     HQ_CONFIG_CHECKPOINT_FAST,
     HQ_CONFIG_CHECKPOINT_SPREAD
 };
+enum hq_config_slot_policy {
+    HQ_CONFIG_PROTECT_WAL, /**< never let go of WAL: the recovery point comes first */
+    HQ_CONFIG_PROTECT_DISK /**< let go of it before the server's disk is full */
+};
 
 struct hq_config_log {
     enum hq_log_level level;
@@ -72,6 +76,16 @@ struct hq_config_spool {
     char *path;
 };
 
+/** How much WAL may wait on the server; warning < critical < limit. */
+struct hq_config_slot {
+    enum hq_config_slot_policy policy;
+    uint64_t warning_bytes, critical_bytes;
+    uint64_t limit_bytes;  /**< from here on PROTECT_DISK lets go */
+    uint64_t minimum_free; /**< bytes of pg_wal's file system, likewise */
+    char *wal_directory;   /**< NULL: free space is not known */
+    uint32_t interval_ms;
+};
+
 struct hq_config_backup {
     char *schedule; /**< cron expression, not yet parsed; "": none */
     enum hq_config_checkpoint checkpoint;
@@ -90,6 +104,7 @@ struct hq_config {
     struct hq_config_cluster cluster;
     struct hq_config_wal wal;
     struct hq_config_spool spool;
+    struct hq_config_slot slot;
     struct hq_config_backup backup;
     struct hq_config_marks *marks; /**< private: where each key was written */
 };

@@ -24,6 +24,8 @@ struct hq_pg_options {
      * one on an older timeline is a former primary and not connected to.
      */
     uint32_t known_timeline;
+    /** NULL: for replication. Else for SQL, to this database unless conninfo names one. */
+    const char *database;
 };
 
 struct hq_pg_system {

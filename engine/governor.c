@@ -1,0 +1,235 @@
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "governor_internal.h"
+
+/* Of a look when much hangs on the next one; and how many must agree on what can't be undone. */
+enum {
+    FAST_MS = 1000,
+    AGREE = 2
+};
+
+/*
+ * Belongs to the thread but for `status`, which `mutex` guards. `pg` is kept between looks; after a
+ * failed one it is given up, because half an answer may be left in it.
+ */
+struct hq_governor {
+    struct hq_governor_options options;
+    pthread_t thread;
+    volatile int stop;
+    struct hq_pg *pg;
+    struct hq_trend trend;
+    unsigned doubts; /**< looks in a row with a verdict that was not acted upon yet */
+    struct hq_governor_trouble blind, unmeasured;
+    pthread_mutex_t mutex;
+    struct hq_governor_status status;
+};
+
+int
+hq_governor_free_space(const char *wal_directory, uint64_t *out, struct hq_error *err)
+{
+    HQ_FREE char *inside = hq_path_join(wal_directory, "pg_wal", err);
+    struct statvfs status;
+
+    if (inside == NULL)
+        return -1;
+    /* pg_wal is often a link to a disk of its own, so the data directory's would be another. */
+    if (statvfs(inside, &status) != 0 && (errno != ENOENT || statvfs(wal_directory, &status) != 0))
+        return hq_fail_sys(err, errno, "free space at %s", wal_directory);
+    if (__builtin_mul_overflow((uint64_t)status.f_bavail, (uint64_t)status.f_frsize, out))
+        *out = UINT64_MAX;
+    return 0;
+}
+
+static int
+look_at_slot(struct hq_governor *g, struct hq_slot_state *out, struct hq_error *err)
+{
+    if (g->pg == NULL && hq_pg_connect(&g->options.connection, &g->pg, err) != 0)
+        return -1;
+    if (hq_pg_slot_state(g->pg, g->options.slot, &g->stop, out, err) == 0)
+        return 0;
+    hq_pg_close(g->pg);
+    g->pg = NULL;
+    return -1;
+}
+
+static void
+look_at_disk(struct hq_governor *g, struct hq_slot_facts *facts)
+{
+    const char *path = g->options.limits->wal_directory;
+    struct hq_error err = {0};
+
+    if (path == NULL)
+        return;
+    facts->free_known = hq_governor_free_space(path, &facts->free_bytes, &err) == 0;
+    if (facts->free_known) {
+        hq_governor_tell_relief(&g->unmeasured,
+                                "free space of pg_wal's file system is known again");
+        return;
+    }
+    hq_error_hint(&err, "slot.wal_directory must be where hq-backupd sees pg_wal, and the "
+                        "directories above it searchable for its user");
+    hq_governor_tell_trouble(&g->unmeasured, "free space of pg_wal's file system is not known",
+                             &err);
+}
+
+/* What can't be undone, or would be a false alarm in a moment, takes more than one look. */
+static bool
+agreed(struct hq_governor *g, const struct hq_slot_facts *facts,
+       const struct hq_slot_verdict *verdict)
+{
+    bool drastic = verdict->stage == HQ_STAGE_LETTING_GO || facts->slot.health == HQ_SLOT_MISSING;
+
+    if (drastic && verdict->stage != g->status.stage && ++g->doubts < AGREE)
+        return false;
+    g->doubts = 0;
+    return true;
+}
+
+static void
+publish(struct hq_governor *g, const struct hq_slot_facts *facts, enum hq_slot_stage stage)
+{
+    struct hq_governor_status *s = &g->status;
+    int64_t growth = hq_trend_add(&g->trend, hq_clock_monotonic_us(), facts->slot.retained_bytes);
+
+    pthread_mutex_lock(&g->mutex);
+    s->known = true;
+    s->looked_us = hq_clock_wall_us();
+    s->stage = stage;
+    s->slot = facts->slot;
+    s->free_known = facts->free_known;
+    s->free_bytes = facts->free_bytes;
+    s->growth = growth;
+    s->full_s = hq_slot_full_s(facts, growth);
+    pthread_mutex_unlock(&g->mutex);
+}
+
+static void
+let_go(struct hq_governor *g)
+{
+    g->options.let_go(g->options.context);
+    pthread_mutex_lock(&g->mutex);
+    g->status.let_gos++;
+    pthread_mutex_unlock(&g->mutex);
+}
+
+static void
+weigh(struct hq_governor *g, const struct hq_slot_facts *facts)
+{
+    enum hq_slot_stage before = g->status.stage;
+    struct hq_slot_verdict verdict;
+
+    /* The archiver is making the slot, has dropped it on demand, or streams from another server. */
+    if (facts->slot.health == HQ_SLOT_MISSING && g->options.slot_in_hand(g->options.context)) {
+        g->doubts = 0;
+        return;
+    }
+    hq_slot_judge(g->options.limits, facts, before, &verdict);
+    if (!agreed(g, facts, &verdict))
+        verdict.stage = before;
+    publish(g, facts, verdict.stage);
+    if (verdict.stage == before)
+        return;
+    hq_governor_tell_stage(g->options.slot, &g->status, before, &verdict);
+    if (verdict.stage == HQ_STAGE_LETTING_GO)
+        let_go(g);
+}
+
+static void
+go_blind(struct hq_governor *g, const struct hq_error *err)
+{
+    pthread_mutex_lock(&g->mutex);
+    g->status.known = false;
+    pthread_mutex_unlock(&g->mutex);
+    if (!g->stop)
+        hq_governor_tell_trouble(&g->blind, "the slot can't be looked at", err);
+}
+
+static void
+look(struct hq_governor *g)
+{
+    struct hq_slot_facts facts = {.free_known = false};
+    struct hq_error err = {0};
+
+    if (look_at_slot(g, &facts.slot, &err) != 0) {
+        go_blind(g, &err);
+        return;
+    }
+    hq_governor_tell_relief(&g->blind, "the slot can be looked at again");
+    look_at_disk(g, &facts);
+    weigh(g, &facts);
+}
+
+static int64_t
+next_look_ms(const struct hq_governor *g)
+{
+    bool tense = g->doubts > 0 || g->status.stage == HQ_STAGE_CRITICAL ||
+                 g->status.stage == HQ_STAGE_LETTING_GO;
+
+    return tense ? FAST_MS : (int64_t)g->options.limits->interval_ms;
+}
+
+static void *
+run(void *argument)
+{
+    struct hq_governor *g = argument;
+
+    if (g->options.limits->wal_directory == NULL)
+        hq_log(HQ_LOG_INFO, "free space of pg_wal's file system is not known",
+               HQ_F_TEXT("hint", "slot.wal_directory in the configuration says where it is"));
+    do {
+        look(g);
+    } while (hq_clock_sleep_ms(next_look_ms(g), &g->stop));
+    hq_pg_close(g->pg);
+    return NULL;
+}
+
+int
+hq_governor_start(const struct hq_governor_options *options, struct hq_governor **out,
+                  struct hq_error *err)
+{
+    struct hq_governor *g = calloc(1, sizeof *g);
+    int rc;
+
+    *out = NULL;
+    if (g == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "slot governor");
+    g->options = *options;
+    g->options.connection.application = "hq-backup-governor";
+    g->options.connection.database = "postgres";
+    g->status.full_s = -1;
+    pthread_mutex_init(&g->mutex, NULL);
+    rc = pthread_create(&g->thread, NULL, run, g);
+    if (rc != 0) {
+        pthread_mutex_destroy(&g->mutex);
+        free(g);
+        return hq_fail_sys(err, rc, "start the slot governor's thread");
+    }
+    *out = g;
+    return 0;
+}
+
+void
+hq_governor_status(struct hq_governor *g, struct hq_governor_status *out)
+{
+    pthread_mutex_lock(&g->mutex);
+    *out = g->status;
+    pthread_mutex_unlock(&g->mutex);
+}
+
+void
+hq_governor_stop(struct hq_governor *g)
+{
+    if (g == NULL)
+        return;
+    g->stop = 1;
+    pthread_join(g->thread, NULL);
+    pthread_mutex_destroy(&g->mutex);
+    free(g);
+}

@@ -1,0 +1,112 @@
+#!/bin/bash
+# The slot governor on a real server: what it tells while WAL piles up, and what it never does.
+# Without root there is no file system to fill: only what needs none is tested then.
+. "$(dirname "$0")/lib.sh"
+
+log=$scratch/daemon.log
+said() { grep -qE -- "$1" "$log"; }
+stages() { grep -o 'slot.s stage has changed.* stage=[a-z-]*' "$log" | grep -o '[a-z-]*$' | paste -sd ' '; }
+# config PG [FURTHER SLOT KEYS]
+slot_config() {
+    hq_config data <<YAML
+wal:
+  flush_interval: 200ms
+slot:
+  interval: 1s
+  warning: 40MiB
+  critical: 80MiB
+  limit: 2GiB
+  minimum_free: 1MiB
+  wal_directory: $scratch/data
+${1:-}
+YAML
+}
+# write_wal MEGABYTES
+write_wal() {
+    sql data -c "INSERT INTO flood SELECT n, repeat(md5(n::text), 250) FROM generate_series(1, $1 * 122) n" -c "SELECT pg_switch_wal()" >/dev/null
+}
+slot() { sql data -c "SELECT $1 FROM pg_replication_slots WHERE slot_name = 'hq_test'"; }
+
+pg_init data
+sql data -c "CREATE ROLE keeper LOGIN REPLICATION" -c "CREATE TABLE flood (n int, pad text)" \
+    -c "ALTER TABLE flood ALTER pad SET STORAGE EXTERNAL" -c "ALTER SYSTEM SET max_wal_size = '64MB'" \
+    -c "ALTER SYSTEM SET min_wal_size = '32MB'" -c "ALTER SYSTEM SET autovacuum = off" -c "SELECT pg_reload_conf()" >/dev/null
+mkdir "$scratch/repository"
+chown "$user" "$scratch/repository"
+if [ "$(id -u)" = 0 ]; then
+    mount -t tmpfs -o "size=1g,mode=700,uid=$(id -u postgres)" tmpfs "$scratch/repository" || exit 1
+    mounts="$mounts $scratch/repository"
+fi
+hq_init
+slot_config
+sed -i 's/user=postgres/user=keeper/' "$config"
+
+# ---- What a role with REPLICATION and nothing else sees ------------------------------------------
+daemon_start
+wait_for 60 "the first backup" has_backup 1
+catch_up data
+same "a slot that is well is not worth a line" "" "$(stages)"
+check "a role with REPLICATION and CONNECT suffices" test "$(grep -c "can't be looked at" "$log")" = 0
+check "free space is known" sh -c "! grep -q 'free space of pg_wal.*not known' '$log'"
+
+# ---- The store is full for a while ---------------------------------------------------------------
+if [ "$(id -u)" = 0 ]; then
+    head -c 2G /dev/zero >"$scratch/repository/ballast" 2>/dev/null
+    write_wal 50
+    wait_for 15 "a warning" said 'stage=warning before=ok'
+    write_wal 50
+    wait_for 15 "a critical stage" said 'stage=critical before=warning'
+    same "stages come in their order" "warning critical" "$(stages)"
+    check "the line has figures" said 'stage=critical.*retained_bytes=[0-9]+ free_bytes=[0-9]+ .*growth_per_second=[0-9]+ full_in='
+    check "... and what to do" said 'stage=critical.*hint=.*(store|disk)'
+    same "each change is one line" 2 "$(grep -c 'stage has changed' "$log")"
+    sleep 3
+    same "... and only a change" 2 "$(grep -c 'stage has changed' "$log")"
+    check "protect-wal keeps the slot" test "$(slot 'restart_lsn IS NOT NULL')" = t
+    rm "$scratch/repository/ballast"
+    catch_up data
+    wait_for 15 "the end of it" said 'stage=ok'
+    check "the way back is told too" said 'level=info.*stage=ok before='
+fi
+
+# ---- The server goes, and comes back -------------------------------------------------------------
+pg_stop data fast
+wait_for 15 "a governor that can't look" said "slot can't be looked at.*code=TRANSIENT"
+sleep 3
+same "... is told once" 1 "$(grep -c "slot can't be looked at" "$log")"
+pg_start data
+wait_for 30 "a governor that can" said "slot can be looked at again"
+ok "a server that goes and comes back is told of"
+daemon_stop
+same "the daemon ends cleanly" 0 $?
+
+# ---- What is missing is said precisely -----------------------------------------------------------
+: >"$log"
+sql data -c "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC"
+daemon_start
+wait_for 20 "the grant that is missing" said 'GRANT CONNECT ON DATABASE postgres TO keeper'
+ok "a missing grant is named"
+check "... and archiving goes on" kill -0 "$daemon"
+sql data -c "GRANT CONNECT ON DATABASE postgres TO PUBLIC"
+wait_for 20 "a governor that can look" said "slot can be looked at again"
+daemon_stop
+: >"$log"
+sed -i "1i local all keeper reject" "$scratch/data/pg_hba.conf"
+sed -i "1i local replication keeper trust" "$scratch/data/pg_hba.conf"
+sql data -c "SELECT pg_reload_conf()" >/dev/null
+daemon_start
+wait_for 20 "the line that is missing" said 'local postgres keeper scram-sha-256'
+ok "a missing line of pg_hba.conf is named"
+sed -i 1,2d "$scratch/data/pg_hba.conf"
+sql data -c "SELECT pg_reload_conf()" >/dev/null
+daemon_stop
+
+# ---- A directory that is not there ---------------------------------------------------------------
+: >"$log"
+sed -i "s|wal_directory: .*|wal_directory: $scratch/nowhere|" "$config"
+daemon_start
+wait_for 20 "a word on the directory" said 'free space of pg_wal.*not known.*nowhere'
+sleep 3
+same "a directory that is not there is told once" 1 "$(grep -c 'free space of pg_wal' "$log")"
+daemon_stop
+same "the daemon ends cleanly at the end" 0 $?
