@@ -133,8 +133,8 @@ refuse_two(const struct choice *c, const struct hq_pg *pg, uint64_t system, stru
 static int
 weigh(struct choice *c, struct hq_pg *pg, struct hq_error *err)
 {
-    uint32_t known = c->request->options->known_timeline, timeline;
-    uint64_t system;
+    uint32_t known = c->request->options->known_timeline, timeline = 0;
+    uint64_t system = 0;
 
     if (identify(pg, &system, &timeline, err) != 0) {
         note(c, err);
