@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what hq-backup needs on Debian 12: `sh docs/packages.sh build`, or `… test` for the
-# tests as well. Does nothing when everything is there; needs root otherwise.
+# tests as well, or `… bench` for the benchmarks. Does nothing when everything is there; needs root otherwise.
 set -eu
 
 build="cmake ninja-build gcc libc6-dev pkg-config libpq-dev libcurl4-openssl-dev libarchive-dev
@@ -12,11 +12,13 @@ swift-proxy swift-account swift-container swift-object haproxy"
 
 # Servers of other major versions are npm packages; a node that brings its own npm will do.
 command -v npm >/dev/null || test="$test nodejs npm"
+bench="$build python3 procps openssl curl ceph-mon ceph-osd radosgw ceph-common pgbackrest linux-perf"
 
 case "${1:-build}" in
 build) wanted=$build ;;
 test) wanted=$test ;;
-*) echo "usage: sh docs/packages.sh [build|test]" >&2; exit 2 ;;
+bench) wanted=$bench ;;
+*) echo "usage: sh docs/packages.sh [build|test|bench]" >&2; exit 2 ;;
 esac
 
 missing=
