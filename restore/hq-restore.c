@@ -43,13 +43,14 @@ wal_get_status(int status)
 int
 main(int argc, char **argv)
 {
-    const struct hq_command commands[] = {
-        command_points, command_plan, command_pg, command_wal_get, {0}};
+    const struct hq_command commands[] = {command_points, command_plan,    command_pg,
+                                          command_start,  command_wal_get, {0}};
     const struct hq_program program = {
         .name = "hq-restore",
         .summary = "bring PostgreSQL back from a repository and a key",
         .help =
-            "`points` says what can be recovered, `plan` what a restore would do, `pg` does it.",
+            "`points` says what can be recovered, `plan` what a restore would do, `pg` does it, "
+            "`start` brings the server up and stops at the target to look.",
         .commands = commands,
         .options = common_options,
         .values_size = sizeof(struct common_values),

@@ -1,44 +1,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/io.h"
 #include "layout.h"
+#include "recovery_settings.h"
 #include "restore/wal_get.h"
-
-enum {
-    AUTO_CONF_MAX = 16 << 20
-};
-
-/* 'value' for postgresql.conf: quotes are doubled, and a line end can't stand for itself. */
-static void
-put_value(struct hq_buf *b, const char *value)
-{
-    hq_buf_put_u8(b, '\'');
-    for (; *value != '\0'; value++) {
-        if (*value == '\n') {
-            hq_buf_put(b, "\\n", 2);
-            continue;
-        }
-        if (*value == '\'' || *value == '\\')
-            hq_buf_put_u8(b, (uint8_t)*value);
-        hq_buf_put_u8(b, (uint8_t)*value);
-    }
-    hq_buf_put_u8(b, '\'');
-}
-
-static void
-put_setting(struct hq_buf *b, const char *name, const char *value)
-{
-    hq_buf_printf(b, "%s = ", name);
-    put_value(b, value);
-    hq_buf_put_u8(b, '\n');
-}
 
 /* A word for the shell of restore_command: in quotes, with PostgreSQL's % doubled. */
 static void
@@ -57,69 +27,6 @@ put_word(struct hq_buf *b, const char *word)
 }
 
 static void
-put_target(struct hq_buf *b, const struct hq_target *t)
-{
-    char text[HQ_TIME_TEXT_MAX];
-
-    switch (t->type) {
-    case HQ_TARGET_LATEST:
-        return;
-    case HQ_TARGET_IMMEDIATE:
-        put_setting(b, "recovery_target", "immediate");
-        return;
-    case HQ_TARGET_TIME:
-        /* The server reads this before it knows names of zones, and Z is one. */
-        memcpy(strchr(hq_time_format(t->time_us, text), 'Z'), "+00", sizeof "+00");
-        put_setting(b, "recovery_target_time", text);
-        break;
-    case HQ_TARGET_LSN:
-        put_setting(b, "recovery_target_lsn", hq_lsn_format(t->lsn, text));
-        break;
-    case HQ_TARGET_XID:
-        put_setting(b, "recovery_target_xid", t->text);
-        break;
-    case HQ_TARGET_NAME:
-        put_setting(b, "recovery_target_name", t->text);
-        break;
-    }
-    put_setting(b, "recovery_target_inclusive", t->exclusive ? "off" : "on");
-}
-
-/* Settings that this file writes, by the beginning of their names. */
-static bool
-is_recovery_setting(const char *line, size_t len)
-{
-    static const char *const names[] = {"recovery_target", "recovery_end_command",
-                                        "restore_command"};
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (len > strlen(names[i]) && strncasecmp(line, names[i], strlen(names[i])) == 0)
-            return true;
-    return false;
-}
-
-/*
- * What an earlier recovery left must go: the server refuses two targets, even if one is empty.
- * postgresql.auto.conf is written by the server, a setting a line, so lines are all there is.
- */
-static void
-copy_other_settings(const struct hq_buf *old, struct hq_buf *conf)
-{
-    const char *line = (const char *)old->data;
-    size_t left = old->len;
-
-    while (left > 0) {
-        const char *newline = memchr(line, '\n', left);
-        size_t len = newline == NULL ? left : (size_t)(newline - line) + 1;
-
-        if (!is_recovery_setting(line, len))
-            hq_buf_put(conf, line, len);
-        line += len;
-        left -= len;
-    }
-}
-
-static void
 put_commands(struct hq_buf *b, const struct layout *layout, const char *folder)
 {
     HQ_AUTO(hq_buf_clear)
@@ -134,8 +41,8 @@ put_commands(struct hq_buf *b, const struct layout *layout, const char *folder)
     hq_buf_printf(&get, " %%f %%p");
     hq_buf_printf(&end, "rm -rf -- ");
     put_word(&end, folder);
-    put_setting(b, "restore_command", hq_buf_text(&get));
-    put_setting(b, "recovery_end_command", hq_buf_text(&end));
+    recovery_put_setting(b, "restore_command", hq_buf_text(&get));
+    recovery_put_setting(b, "recovery_end_command", hq_buf_text(&end));
 }
 
 static int
@@ -149,17 +56,17 @@ write_settings(const struct layout *layout, const char *folder, struct hq_error 
 
     if (path == NULL)
         return -1;
-    if (hq_io_read_file(path, AUTO_CONF_MAX, &old, err) != 0 && err->code != HQ_E_MISSING)
+    if (hq_io_read_file(path, RECOVERY_CONF_MAX, &old, err) != 0 && err->code != HQ_E_MISSING)
         return -1;
     hq_error_clear(err);
-    copy_other_settings(&old, &conf);
+    recovery_copy_others(&old, false, &conf);
     snprintf(timeline, sizeof timeline, "%u", steps->steps[steps->count - 1].timeline);
     hq_buf_printf(&conf, "\n# Recovery settings written by hq-restore from backup %s.\n",
                   layout->plan->root.backup);
     put_commands(&conf, layout, folder);
-    put_target(&conf, &layout->plan->target);
-    put_setting(&conf, "recovery_target_timeline", timeline);
-    put_setting(&conf, "recovery_target_action", layout->options->target_action);
+    recovery_put_target(&conf, &layout->plan->target);
+    recovery_put_setting(&conf, "recovery_target_timeline", timeline);
+    recovery_put_setting(&conf, "recovery_target_action", layout->options->target_action);
     if (hq_buf_check(&conf, path, err) != 0 ||
         hq_io_replace(path, conf.data, conf.len, 0600, err) != 0)
         return -1;

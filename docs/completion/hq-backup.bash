@@ -16,6 +16,11 @@ _hq_backup() {
     ''|flag) ;;
     *) return ;;
     esac
+    if [[ $word != -* ]] && awk -F'\t' -v c="$command" \
+        '$1 == "command" && $2 == c && $3 == "DIRECTORY" {found = 1} END {exit !found}' <<<"$dump"; then
+        mapfile -t COMPREPLY < <(compgen -d -- "$word")
+        return
+    fi
     if [[ $word == -* || $command != - ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(awk -F'\t' -v c="$command" \
             '$1 == "option" && ($2 == c || $2 == "-") {print $3}' <<<"$dump")" -- "$word")

@@ -99,7 +99,8 @@ struct target_values {
             .offset = offsetof(struct target_values, allow_damaged)                                \
     }
 
-extern const struct hq_command command_points, command_plan, command_pg, command_wal_get;
+extern const struct hq_command command_points, command_plan, command_pg, command_start,
+    command_wal_get;
 
 /** Everything a command works with, opened from the common options. */
 struct session {

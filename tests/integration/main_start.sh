@@ -1,0 +1,174 @@
+#!/bin/bash
+# hq-restore start: reaching a target, looking, going on, promoting, and everything that prevents it.
+. "$(dirname "$0")/lib.sh"
+
+pg_init data
+sql data -c "CREATE TABLE steps (n int)"
+hq_init
+hq_config data </dev/null
+daemon_start
+wait_for 60 "the first backup" has_backup 1
+step() { sql data -c "INSERT INTO steps SELECT $1 * 10 + i FROM generate_series(1, 10) i"; }
+step 1
+time_1=$(sql data -c "SELECT clock_timestamp()")
+sleep 0.2
+step 2
+lsn_2=$(sql data -c "SELECT pg_current_wal_insert_lsn()")
+step 3
+time_3=$(sql data -c "SELECT clock_timestamp()")
+sleep 0.2
+step 4
+catch_up data
+daemon_stop
+pg_stop data fast
+
+dir=$scratch/r
+count='SELECT count(*) FROM steps'
+# Without a terminal, whatever the tests themselves run on.
+start() { as "$scratch/bin/hq-restore" start "$@" </dev/null; }
+bring() { rm -rf "$dir"; must restore pg --cluster main --to "$dir" "$@"; }
+look() { psql -X -A -t -q -v ON_ERROR_STOP=1 -h "$dir" -p 5432 -U postgres -d postgres "$@"; }
+said() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1])).get(sys.argv[2]))' "$scratch/out" "$1" 2>/dev/null; }
+signals() { (cd "$dir" && ls ./*.signal 2>/dev/null); }
+keep() { cp "$scratch/out" "$scratch/said"; } # check and refuse write `out` anew
+stopped() { ! runs; }
+runs() { [ -e "$dir/postmaster.pid" ]; }
+
+# ---- pausing, looking, going on ------------------------------------------------------------------
+bring --target-time "$time_1"
+check "start reaches the target and pauses" start "$dir" --action pause --json --quiet
+same "it says that the server is paused" paused "$(said state)"
+same "it says which timeline" 1 "$(said timeline)"
+same "it says the time of the last commit" t "$(look -c "SELECT abs(extract(epoch FROM '$(said last_commit)'::timestamptz - pg_last_xact_replay_timestamp())) < 0.001")"
+same "it says the LSN" "$(look -c 'SELECT pg_last_wal_replay_lsn()')" "$(said lsn)"
+same "the data is the target's" 10 "$(look -c "$count")"
+refuse "nothing can be written" 1 "read-only" look -c "INSERT INTO steps VALUES (0)"
+same "no address is listened at" "" "$(look -c 'SHOW listen_addresses')"
+if [ "$(id -u)" = 0 ]; then
+    refuse "another user can't connect" 2 "ermission denied" setpriv --reuid=nobody --regid=nogroup --clear-groups psql -X -h "$dir" -p 5432 -U postgres -d postgres -c "SELECT 1"
+fi
+refuse "an earlier target is refused" 17 "only goes forward" start "$dir" --action pause --target-time "2001-01-01 00:00:00Z"
+same "and the server still stands where it was" 10 "$(look -c "$count")"
+check "start finds the running server and goes on to a later target" start "$dir" --action pause --target-lsn "$lsn_2" --json --quiet
+same "the later target's data" 20 "$(look -c "$count")"
+check "a target time with a zone" start "$dir" --action pause --json --quiet \
+    --target-time "$(TZ=Asia/Kolkata date -d "$time_3" '+%Y-%m-%d %H:%M:%S.%6N%:z')"
+same "its data" 30 "$(look -c "$count")"
+check "shutdown at the target" start "$dir" --action shutdown
+check "the server is stopped" stopped
+same "a later start will recover" ./recovery.signal "$(signals)"
+check "start goes on where it stopped" start "$dir" --action pause
+same "the same data" 30 "$(look -c "$count")"
+check "start --latest" start "$dir" --latest --action promote --json --quiet
+same "it says promoted" promoted "$(said state)"
+same "it says the new timeline" 2 "$(said new_timeline)"
+same "it says the target's timeline" 1 "$(said timeline)"
+same "the server has its own configuration" "$(said port)" "${port_of[data]}"
+same "all data" 40 "$(sql data -c "$count")"
+sql data -c "INSERT INTO steps VALUES (0)"
+same "it can be written" 41 "$(sql data -c "$count")"
+same "no credentials stay with the server" "" "$(tr '\0' '\n' <"/proc/$(head -n 1 "$dir/postmaster.pid")/environ" | grep HQ_S3_)"
+pg_stop r fast
+refuse "a recovery that is over" 9 "recovery of .* is over" start "$dir"
+
+# ---- what prevents it ----------------------------------------------------------------------------
+bring --target-time "$time_1"
+as sed -i "s/^recovery_target_time = .*/recovery_target_time = '2099-01-01 00:00:00+00'/" "$dir/postgresql.auto.conf"
+refuse "a target that WAL does not reach" 17 "not reached: WAL ended at [0-9A-F]*/[0-9A-F]*, last commit 20" start "$dir" --action promote
+check "nothing was promoted" stopped
+check "what there is can be had all the same" start "$dir" --latest --action promote --then stop --json --quiet
+same "the promoted server is stopped" stopped "$(said state)"
+pg_start r
+same "and has it all" 40 "$(sql data -c "$count")"
+pg_stop r
+
+bring --target-lsn "$lsn_2" --target-action pause
+echo "shared_preload_libraries = 'no_such_library'" >>"$dir/postgresql.conf"
+refuse "a server that does not start" 16 "could not access file .*no_such_library" start "$dir"
+keep
+check "it says what to do" grep -q "install its package.*hq-restore.log" "$scratch/said"
+check "it shows the log" grep -q "server: .*FATAL" "$scratch/said"
+as sed -i '$d' "$dir/postgresql.conf"
+mkdir "$scratch/etc"; chown "$user" "$scratch/etc"
+as mv "$dir/postgresql.conf" "$scratch/own.conf"
+echo "data_directory = '/nowhere'" >>"$scratch/own.conf"
+refuse "a configuration that lies elsewhere" 16 "config-file" start "$dir"
+check "it is taken with --config-file; the restore said pause" start "$dir" --config-file "$scratch/own.conf" --json --quiet
+same "paused, as the restore said" paused "$(said state)"
+refuse "a user that is not there" 16 "role .*nobody.* does not exist" start "$dir" --config-file "$scratch/own.conf" --user nobody
+check "promote and stay private" start "$dir" --config-file "$scratch/own.conf" --action promote --then private
+same "still on the private socket" 20 "$(look -c "$count")"
+same "and open for writing" f "$(look -c 'SELECT pg_is_in_recovery()')"
+pg_stop r
+
+bring --target-lsn "$lsn_2"
+as sed -i "s|^restore_command = '|&sleep 2; |" "$dir/postgresql.auto.conf"
+refuse "a time-out" 14 "not within 1 s" start "$dir" --action pause --timeout 1s
+check "the server goes on, and start waits for it again" start "$dir" --action pause
+same "and it reached the target" 20 "$(look -c "$count")"
+pg_stop r fast
+as sed -i "s|^restore_command = '|&exit 126; |" "$dir/postgresql.auto.conf"
+refuse "a restore_command that fails" 16 "restore_command failed" start "$dir"
+
+pg_start data
+refuse "a server that is not ours" 9 "recovery of .* is over" start "$scratch/data"
+as touch "$scratch/data/recovery.signal"
+as sh -c "printf \"restore_command = 'false'\n\" >>'$scratch/data/postgresql.auto.conf'"
+refuse "a server that runs already" 15 "did not start it" start "$scratch/data"
+pg_stop data
+as mv "$dir/global/pg_control" "$dir/global/pg_control.hq-restore"
+refuse "a restore that was interrupted" 8 "was interrupted" start "$dir"
+as mv "$dir/global/pg_control.hq-restore" "$dir/global/pg_control"
+refuse "no data directory" 8 "no data directory" start "$scratch/etc"
+refuse "no directory at all" 8 "nowhere" start "$scratch/nowhere"
+refuse "no programs there" 8 "no program postgres" start "$dir" --pg-bin "$scratch/etc"
+refuse "two targets" 2 "one target" start "$dir" --latest --target-lsn 0/1
+refuse "exclusive of nothing" 2 "exclusive" start "$dir" --exclusive
+refuse "a path too long for a socket" 2 "socket-directory" start "$dir" --socket-directory "/tmp/$(printf 'd%.0s' {1..110})"
+if [ "$(id -u)" = 0 ]; then
+    cp -a "$dir" "$scratch/r2" && chown root: "$scratch/r2"
+    refuse "a directory of root's" 7 "never runs as root" "$scratch/bin/hq-restore" start "$scratch/r2"
+    rm -rf "$scratch/r2"
+    refuse "a directory of somebody else's" 7 "belongs to" setpriv --reuid=nobody --regid=nogroup --clear-groups "$scratch/bin/hq-restore" start "$dir"
+fi
+
+# ---- at a terminal -------------------------------------------------------------------------------
+bring --target-time "$time_1"
+chmod 755 "$scratch"
+# Answers are given when they are asked for: one that comes early would be lost.
+cat >"$scratch/talk.py" <<'PY'
+import os, pty, sys
+answers = sys.argv[1].split("|")
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+seen = b""
+while True:
+    try:
+        data = os.read(fd, 4096)
+    except OSError:
+        break
+    if not data:
+        break
+    sys.stdout.buffer.write(data)
+    seen += data
+    if answers and (seen.endswith(b"> ") or seen.endswith(b"latest): ")):
+        os.write(fd, answers.pop(0).encode() + b"\n")
+        seen = b""
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+talk() { timeout 60 python3 "$scratch/talk.py" "$@"; } # as root where the tests are: start becomes the owner
+check "at a terminal it asks, and q leaves it paused" talk "nonsense|q" "$scratch/bin/hq-restore" start "$dir"
+keep
+check "it says what was reached" grep -q "Replayed to  0/" "$scratch/said"
+check "and how to look" grep -q "psql -h $dir" "$scratch/said"
+same "the owner's server runs" "$user" "$(stat -c %U "$dir/postmaster.pid")"
+check "l refuses an earlier target and goes on to a later one, s stops" talk "l|2001-01-01 00:00Z|l|teatime|l|$lsn_2|s" "$scratch/bin/hq-restore" start "$dir"
+keep
+check "the earlier one was refused" grep -q "only goes forward" "$scratch/said"
+check "the later one was reached" grep -q "target was reached: LSN $lsn_2" "$scratch/said"
+check "the server was stopped" grep -q "stopped at the target" "$scratch/said"
+check "l latest, then p promotes" talk "l|latest|p" "$scratch/bin/hq-restore" start "$dir"
+keep
+check "it says so" grep -q "Promoted: timeline 2" "$scratch/said"
+same "with all data" 40 "$(sql data -c "$count")"
