@@ -81,14 +81,12 @@ int fetch_all(const struct hq_repository *repository, struct layout *layout,
               struct hq_restore_result *result, struct hq_error *err) HQ_MUST_CHECK;
 
 /**
- * Put the segments of which only parts are stored into @p folder, whole: a daemon that still runs
- * replaces parts by the complete segment, under a key that this recovery does not have
- * (wal_stage.c).
+ * Write recovery settings, signal file and wal.json (recovery.c). @p staging is ended: what it
+ * fetched goes where wal-get looks for it.
  */
-int wal_stage(const struct hq_repository *repository, const struct layout *layout,
-              const char *folder, struct hq_error *err) HQ_MUST_CHECK;
-/** Write recovery settings, signal file and wal.json (recovery.c). */
+struct wal_staging;
 int recovery_write(const struct hq_repository *repository, const struct layout *layout,
+                   struct wal_staging *staging, struct hq_restore_result *result,
                    struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

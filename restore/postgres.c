@@ -8,8 +8,10 @@
 #include "base/cleanup.h"
 #include "base/crashpoint.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "layout.h"
 #include "target_directory.h"
+#include "wal_stage.h"
 
 struct losses {
     const struct hq_restore_options *options;
@@ -63,6 +65,23 @@ release_control(const struct layout *layout, struct hq_error *err)
     return hq_io_sync_dir(folder, err);
 }
 
+/* The files' contents and, beside them, WAL. */
+static int
+restore_contents(const struct hq_repository *repository, struct layout *layout,
+                 struct hq_restore_result *result, struct hq_error *err)
+{
+    struct wal_staging *staging = wal_staging_start(repository, layout, err);
+    struct hq_error ignored = {0};
+
+    if (staging == NULL)
+        return -1;
+    if (fetch_all(repository, layout, result, err) == 0 && layout_protect(layout, err) == 0)
+        return recovery_write(repository, layout, staging, result, err);
+    if (wal_staging_end(staging, true, NULL, result, &ignored) != 0)
+        hq_log_error(HQ_LOG_WARNING, "staged WAL stays behind", &ignored);
+    return -1;
+}
+
 static int
 restore(const struct hq_repository *repository, struct layout *layout,
         struct hq_restore_result *result, struct hq_error *err)
@@ -71,8 +90,7 @@ restore(const struct hq_repository *repository, struct layout *layout,
         return -1;
     result->files = layout->file_count;
     result->bytes = layout->bytes;
-    if (fetch_all(repository, layout, result, err) != 0 || layout_protect(layout, err) != 0 ||
-        recovery_write(repository, layout, err) != 0 || target_sync(layout, err) != 0)
+    if (restore_contents(repository, layout, result, err) != 0 || target_sync(layout, err) != 0)
         return -1;
     return release_control(layout, err);
 }

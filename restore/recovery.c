@@ -9,11 +9,17 @@
 #include "layout.h"
 #include "recovery_settings.h"
 #include "restore/wal_get.h"
+#include "wal_prefetch.h"
+#include "wal_stage.h"
 
 /* A word for the shell of restore_command: in quotes, with PostgreSQL's % doubled. */
 static void
 put_word(struct hq_buf *b, const char *word)
 {
+    if (word == NULL) {
+        b->failed = true; /* what made it was */
+        return;
+    }
     hq_buf_put_u8(b, '\'');
     for (; *word != '\0'; word++) {
         if (*word == '\'')
@@ -24,6 +30,27 @@ put_word(struct hq_buf *b, const char *word)
             hq_buf_put_u8(b, '%');
     }
     hq_buf_put_u8(b, '\'');
+}
+
+/*
+ * Moved away first: a process that still fetches ahead finds no folder then, and puts nothing into
+ * the one that is being removed.
+ */
+static void
+put_end(struct hq_buf *b, const char *folder)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf old = {0};
+
+    hq_buf_printf(&old, "%s.done", folder);
+    hq_buf_printf(b, "rm -rf -- ");
+    put_word(b, hq_buf_text(&old));
+    hq_buf_printf(b, "; mv -- ");
+    put_word(b, folder);
+    hq_buf_put_u8(b, ' ');
+    put_word(b, hq_buf_text(&old));
+    hq_buf_printf(b, " && rm -rf -- ");
+    put_word(b, hq_buf_text(&old));
 }
 
 static void
@@ -39,8 +66,7 @@ put_commands(struct hq_buf *b, const struct layout *layout, const char *folder)
     hq_buf_printf(&get, " wal-get --settings ");
     put_word(&get, hq_buf_text(&settings));
     hq_buf_printf(&get, " %%f %%p");
-    hq_buf_printf(&end, "rm -rf -- ");
-    put_word(&end, folder);
+    put_end(&end, folder);
     recovery_put_setting(b, "restore_command", hq_buf_text(&get));
     recovery_put_setting(b, "recovery_end_command", hq_buf_text(&end));
 }
@@ -93,20 +119,43 @@ write_signal(const struct layout *layout, struct hq_error *err)
     return layout_own(layout, signal_path, err);
 }
 
+/* A new folder: one that the backup brought along is of another recovery. */
+static int
+make_folder(const struct layout *layout, const char *folder, struct hq_error *err)
+{
+    if (hq_io_remove_tree(folder, err) != 0)
+        return -1;
+    if (mkdir(folder, 0700) != 0)
+        return hq_fail_sys(err, errno, "make directory %s", folder);
+    return layout_own(layout, folder, err);
+}
+
+/* wal-get needs these. WAL that is staged already is left as it is while they are got. */
+static int
+write_wal_folder(const struct hq_repository *repository, const struct layout *layout,
+                 const char *folder, struct hq_error *err)
+{
+    HQ_FREE char *wal = hq_path_join(folder, "wal.json", err);
+
+    if (wal == NULL || make_folder(layout, folder, err) != 0 ||
+        hq_wal_settings_write(repository, layout->plan, layout->options, wal, err) != 0 ||
+        layout_own(layout, wal, err) != 0)
+        return -1;
+    return wal_stage_parts(repository, layout, folder, err);
+}
+
 int
 recovery_write(const struct hq_repository *repository, const struct layout *layout,
-               struct hq_error *err)
+               struct wal_staging *staging, struct hq_restore_result *result, struct hq_error *err)
 {
     HQ_FREE char *folder = hq_path_join(layout->directory, "hq_restore", err);
-    HQ_FREE char *wal = folder != NULL ? hq_path_join(folder, "wal.json", err) : NULL;
+    HQ_FREE char *prefetch = folder != NULL ? hq_path_join(folder, WAL_PREFETCH_FOLDER, err) : NULL;
+    bool failed = prefetch == NULL || write_wal_folder(repository, layout, folder, err) != 0;
+    struct hq_error ignored = {0};
 
-    if (wal == NULL)
-        return -1;
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-        return hq_fail_sys(err, errno, "make directory %s", folder);
-    if (layout_own(layout, folder, err) != 0 ||
-        hq_wal_settings_write(repository, layout->plan, layout->options, wal, err) != 0 ||
-        layout_own(layout, wal, err) != 0 || wal_stage(repository, layout, folder, err) != 0)
+    if (wal_staging_end(staging, failed, failed ? NULL : prefetch, result,
+                        failed ? &ignored : err) != 0 ||
+        failed)
         return -1;
     if (write_settings(layout, folder, err) != 0 || write_signal(layout, err) != 0)
         return hq_error_prefix(err, "recovery settings");

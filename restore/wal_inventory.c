@@ -342,6 +342,27 @@ hq_wal_inventory_cover(const struct hq_wal_inventory *inventory,
 }
 
 int
+hq_wal_inventory_later(const struct hq_wal_inventory *inventory, uint32_t timeline,
+                       struct hq_wal_coverage *out, struct hq_error *err)
+{
+    size_t cap = 0;
+
+    *out = (struct hq_wal_coverage){0};
+    for (size_t i = 0; i < inventory->count; i++) {
+        const struct hq_wal_piece *piece = &inventory->pieces[i];
+
+        if (piece->end_lsn != 0 || piece->timeline <= timeline)
+            continue;
+        if (append(&out->pieces, &out->count, &cap, piece, err) != 0) {
+            hq_wal_coverage_clear(out);
+            return -1;
+        }
+        out->stored_bytes += piece->object_size;
+    }
+    return 0;
+}
+
+int
 hq_wal_coverage_last_commit(const struct hq_wal_inventory *inventory,
                             const struct hq_wal_coverage *coverage, int64_t *time_us,
                             struct hq_error *err)

@@ -1,6 +1,7 @@
 #include "wal_object.h"
 
 #include "base/cleanup.h"
+#include "base/io.h"
 
 int
 wal_object_read(const struct hq_repository *repository, const char *name, struct hq_buf *out,
@@ -24,4 +25,14 @@ wal_object_read(const struct hq_repository *repository, const char *name, struct
                              object.len, codec, &info, out, err);
     hq_compressor_free(codec);
     return result;
+}
+
+int
+wal_put_file(const char *destination, const struct hq_buf *bytes, struct hq_error *err)
+{
+    if (hq_io_replace(destination, bytes->data, bytes->len, 0600, err) == 0)
+        return 0;
+    if (err->code == HQ_E_MISSING)
+        err->code = HQ_E_SYS;
+    return -1;
 }

@@ -15,8 +15,15 @@ int wal_object_read(const struct hq_repository *repository, const char *name, st
                     struct hq_error *err) HQ_MUST_CHECK;
 
 /**
+ * Replace @p destination by @p bytes, durably. A directory that is not there is SYS: MISSING is
+ * said of WAL alone.
+ */
+int wal_put_file(const char *destination, const struct hq_buf *bytes,
+                 struct hq_error *err) HQ_MUST_CHECK;
+
+/**
  * Write the file @p file of that lineage, complete or filled up with zeros, to @p destination
- * (wal_get.c). MISSING when nothing of it is stored.
+ * (wal_direct.c). MISSING when nothing of it is stored.
  */
 int wal_get_segment(const struct hq_repository *repository, const char *cluster,
                     uint64_t system_identifier, uint32_t segment_size, const char *file,

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "repository/wal.h"
+#include "wal_files.h"
 
 enum {
     WAL_SETTINGS_VERSION = 1,
@@ -28,5 +28,11 @@ struct wal_settings {
 int wal_settings_read(const char *path, struct wal_settings *out,
                       struct hq_error *err) HQ_MUST_CHECK;
 void wal_settings_clear(struct wal_settings *settings);
+/** The files that the recovery has. */
+int wal_settings_files(const struct wal_settings *settings, struct wal_files *out,
+                       struct hq_error *err) HQ_MUST_CHECK;
+/** The repository's store, by the credentials named. Never MISSING. */
+int wal_settings_open_store(const struct wal_settings *settings, uint32_t connections,
+                            struct hq_store **out, struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

@@ -2,8 +2,8 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "layout.h"
 #include "wal_object.h"
+#include "wal_stage.h"
 
 /* A part can vanish between listing and reading once for each time its segment is stored anew. */
 enum {
@@ -31,8 +31,8 @@ stage_segment(const struct hq_repository *repository, const struct layout *layou
 }
 
 int
-wal_stage(const struct hq_repository *repository, const struct layout *layout, const char *folder,
-          struct hq_error *err)
+wal_stage_parts(const struct hq_repository *repository, const struct layout *layout,
+                const char *folder, struct hq_error *err)
 {
     const struct hq_wal_coverage *c = &layout->plan->coverage;
     const struct hq_timeline_path *path = &layout->plan->path;

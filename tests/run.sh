@@ -92,6 +92,7 @@ step_main() {
     done
 }
 step_governor() { many governor bash tests/integration/governor.sh; }
+step_recovery() { many recovery bash tests/integration/recovery.sh; }
 step_crash() { many crash bash tests/crash/run.sh; }
 step_interop() { many interop bash tests/interop/run.sh; }
 step_fuzz() {
@@ -104,7 +105,7 @@ step_fuzz() {
 
 started=$(date +%s)
 sh docs/packages.sh test || exit 1
-steps=${*:-format build unit docs storage main governor crash interop fuzz}
+steps=${*:-format build unit docs storage main governor recovery crash interop fuzz}
 for step in $steps; do
     echo "---- $step ($(($(date +%s) - started)) s)"
     "step_$step"

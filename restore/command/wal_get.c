@@ -1,5 +1,6 @@
 #include "restore/wal_get.h"
 
+#include <signal.h>
 #include <stddef.h>
 
 #include "cli/output.h"
@@ -29,8 +30,26 @@ get_direct(const struct hq_command_line *line, struct hq_error *err)
     if (session_open(line, &session, err) == 0 &&
         session_cluster(&session, v->cluster, cluster, err) == 0)
         failed = hq_wal_get_direct(session.repository, cluster, line->args[0], line->args[1], err);
+    else if (err->code == HQ_E_MISSING)
+        err->code = HQ_E_CONFIG; /* a key file that is not there is no end of WAL */
     session_close(&session);
     return failed;
+}
+
+/*
+ * PostgreSQL that shuts down sends SIGTERM to its restore_command too, and goes only when that
+ * ended by it: any other ending is taken for an answer. What is half done is no harm.
+ */
+static void
+end_by_signals(void)
+{
+    static const int signals[] = {SIGTERM, SIGINT};
+    const struct sigaction action = {.sa_handler = SIG_DFL};
+
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        (void)sigaction(signals[i], &action, NULL);
+    if (*hq_cli_stop() != 0)
+        (void)raise(*hq_cli_stop());
 }
 
 /*
@@ -42,6 +61,7 @@ run_wal_get(const struct hq_command_line *line, struct hq_error *err)
 {
     const struct wal_get_values *v = line->values;
 
+    end_by_signals();
     if (hq_crypto_init(err) != 0)
         return -1;
     return v->settings != NULL ? hq_wal_get(v->settings, line->args[0], line->args[1], err)

@@ -41,6 +41,7 @@ struct hq_restore_options {
 struct hq_restore_result {
     uint64_t files, bytes, fetched_bytes;
     uint64_t losses;
+    uint64_t wal_segments; /**< staged beside the data directory's files */
 };
 
 /**

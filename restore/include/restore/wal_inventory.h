@@ -62,6 +62,12 @@ int hq_wal_inventory_cover(const struct hq_wal_inventory *inventory,
                            const struct hq_timeline_path *path, uint64_t start_lsn,
                            struct hq_wal_coverage *out, struct hq_error *err) HQ_MUST_CHECK;
 /**
+ * History files of timelines above @p timeline, descended from it or not. PostgreSQL looks for them
+ * when recovery ends, to give the new timeline a number of its own.
+ */
+int hq_wal_inventory_later(const struct hq_wal_inventory *inventory, uint32_t timeline,
+                           struct hq_wal_coverage *out, struct hq_error *err) HQ_MUST_CHECK;
+/**
  * Time of the newest commit that @p coverage reaches, 0 if there is none: headers are read from
  * the end backwards until one has it.
  */
