@@ -10,6 +10,7 @@
 #include "base/crashpoint.h"
 #include "base/log.h"
 #include "postgres/basebackup.h"
+#include "repository/lineage.h"
 #include "restore/wal_inventory.h"
 
 enum {
@@ -17,8 +18,8 @@ enum {
 };
 
 struct latest {
-    struct hq_root root;
-    bool found;
+    uint64_t system;
+    char backup[HQ_BACKUP_ID_MAX + 1]; /* "": none */
 };
 
 static int
@@ -27,8 +28,8 @@ keep_latest(const struct hq_root *root, void *context, struct hq_error *err)
     struct latest *latest = context;
 
     (void)err;
-    latest->root = *root;
-    latest->found = true;
+    if (root->system_identifier == latest->system)
+        memcpy(latest->backup, root->backup, sizeof latest->backup);
     return 0;
 }
 
@@ -37,20 +38,14 @@ static int
 check_lineage(struct hq_site *site, const struct hq_pg_system *system, struct hq_root *root,
               struct hq_error *err)
 {
-    struct latest latest = {0};
+    struct latest latest = {.system = system->system_identifier};
     const char *cluster = site->config->cluster.name;
 
-    if (hq_catalog_backups(site->catalog, cluster, keep_latest, &latest, err) != 0)
+    if (hq_lineage_check(site->repository, cluster, system->system_identifier, err) != 0 ||
+        hq_catalog_backups(site->catalog, cluster, keep_latest, &latest, err) != 0)
         return -1;
-    if (!latest.found)
-        return 0;
-    if (latest.root.system_identifier != system->system_identifier) {
-        hq_fail(err, HQ_E_REFUSED,
-                "cluster %s in this repository is system %" PRIu64 ", the server is %" PRIu64,
-                cluster, latest.root.system_identifier, system->system_identifier);
-        return hq_error_hint(err, "this is another database: give it a cluster.name of its own");
-    }
-    snprintf(root->parent, sizeof root->parent, "%s", latest.root.backup);
+    /* Pages of another system are no parents, whatever their LSNs say. */
+    memcpy(root->parent, latest.backup, sizeof root->parent);
     return 0;
 }
 

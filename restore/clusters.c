@@ -71,6 +71,7 @@ hq_backup_list_clear(struct hq_backup_list *list)
     for (size_t i = 0; i < list->count; i++)
         hq_root_clear(&list->roots[i]);
     free(list->roots);
+    hq_lineages_clear(&list->lineages);
     *list = (struct hq_backup_list){0};
 }
 
@@ -98,6 +99,21 @@ read_roots(const struct hq_repository *repository, const char *cluster, const st
     return 0;
 }
 
+/* qsort_r()'s way: a system accepted again comes after the one between. */
+static int
+compare_roots(const void *a, const void *b, void *context)
+{
+    const struct hq_root *x = a, *y = b;
+    int64_t x_since = hq_lineages_since(context, x->system_identifier, x->started_us);
+    int64_t y_since = hq_lineages_since(context, y->system_identifier, y->started_us);
+
+    if (x_since != y_since)
+        return x_since < y_since ? -1 : 1;
+    if (x->started_us != y->started_us)
+        return x->started_us < y->started_us ? -1 : 1;
+    return strcmp(x->backup, y->backup);
+}
+
 int
 hq_backup_list_load(const struct hq_repository *repository, const char *cluster,
                     struct hq_backup_list *out, struct hq_error *err)
@@ -112,6 +128,10 @@ hq_backup_list_load(const struct hq_repository *repository, const char *cluster,
     if (result == 0)
         result = read_roots(repository, cluster, &names, out, err);
     free(names.items);
+    if (result == 0)
+        result = hq_lineages_load(repository, cluster, &out->lineages, err);
+    if (result == 0)
+        qsort_r(out->roots, out->count, sizeof *out->roots, compare_roots, &out->lineages);
     if (result != 0)
         hq_backup_list_clear(out);
     return result;

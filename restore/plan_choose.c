@@ -88,45 +88,123 @@ follow_wal(const struct hq_repository *repository, struct hq_plan *plan, const s
     return hq_wal_coverage_last_commit(plan->wal, &plan->coverage, &plan->last_commit_us, err);
 }
 
-/* The newest backup that comes before the target and whose own WAL is there. */
+static int64_t
+since_of(const struct hq_backup_list *list, size_t number)
+{
+    const struct hq_root *root = &list->roots[number];
+
+    return hq_lineages_since(&list->lineages, root->system_identifier, root->started_us);
+}
+
+/* A walk through the backups of one system, newest first. */
+struct search {
+    const struct hq_repository *repository;
+    struct hq_plan *plan;
+    struct hq_backup_list *list;
+    const char *why_not; /* of the last one looked at; NULL: none comes before the target */
+};
+
+/* Take backup @p i if its WAL leads on from it. @return 1, 0 with the reason, -1. */
+static int
+take(struct search *s, size_t i, struct hq_error *err)
+{
+    struct hq_root *root = &s->list->roots[i];
+    struct hq_plan *plan = s->plan;
+    const struct hq_lineages *l = &s->list->lineages;
+
+    if (follow_wal(s->repository, plan, root, err) != 0) {
+        /* An older backup may lie on the timeline asked for where this one does not. */
+        if (err->code != HQ_E_RANGE || plan->target.backup != NULL)
+            return -1;
+        hq_error_clear(err);
+        s->why_not = "no backup before the target leads to the timeline asked for";
+        return 0;
+    }
+    if (plan->coverage.end_lsn < root->stop_lsn) {
+        s->why_not = "the WAL from the backup's start to its end is not complete";
+        return 0;
+    }
+    plan->lineage = hq_lineages_number(l, since_of(s->list, i));
+    plan->former =
+        l->count > 0 && l->items[l->count - 1].system_identifier != root->system_identifier;
+    plan->root = *root;
+    *root = (struct hq_root){0};
+    return 1;
+}
+
+/* The newest backup of @p system that comes before the target and whose own WAL is there. */
+static int
+search_system(struct search *s, uint64_t system, struct hq_error *err)
+{
+    for (size_t i = s->list->count; i-- > 0;) {
+        const struct hq_root *root = &s->list->roots[i];
+        int taken;
+
+        if (root->system_identifier != system || !early_enough(&s->plan->target, root))
+            continue;
+        taken = take(s, i, err);
+        if (taken != 0)
+            return taken;
+    }
+    return 0;
+}
+
+/*
+ * A time is in the lineage that was current then or, where its system has no backup from before, in
+ * the one before it (docs/format.md §9b). A backup that can't be used does not lead to another
+ * system: that was another's past by then, however far its WAL reaches.
+ */
+static int
+search_time(struct search *s, struct hq_error *err)
+{
+    const struct hq_lineages *l = &s->list->lineages;
+    int taken = 0;
+
+    for (size_t i = l->count; i-- > 0 && taken == 0 && s->why_not == NULL;) {
+        if (l->items[i].since_us <= s->plan->target.time_us)
+            taken = search_system(s, l->items[i].system_identifier, err);
+    }
+    for (size_t i = s->list->count; i-- > 0 && taken == 0 && s->why_not == NULL;) {
+        if (since_of(s->list, i) == 0)
+            taken = search_system(s, s->list->roots[i].system_identifier, err);
+    }
+    return taken;
+}
+
+static int
+search_backup(struct search *s, struct hq_error *err)
+{
+    const struct hq_target *target = &s->plan->target;
+
+    for (size_t i = 0; i < s->list->count; i++) {
+        if (strcmp(target->backup, s->list->roots[i].backup) == 0)
+            return early_enough(target, &s->list->roots[i]) ? take(s, i, err) : 0;
+    }
+    hq_fail(err, HQ_E_MISSING, "cluster %s has no backup %s", s->plan->cluster, target->backup);
+    return hq_error_hint(err, "`hq-restore points` lists the backups");
+}
+
 static int
 choose(const struct hq_repository *repository, struct hq_plan *plan, struct hq_backup_list *list,
        struct hq_error *err)
 {
-    const struct hq_target *target = &plan->target;
-    const char *why_not = "the target is before the first recoverable point";
-    bool named = false;
+    struct search s = {.repository = repository, .plan = plan, .list = list};
+    int taken;
 
-    for (size_t i = list->count; i-- > 0;) {
-        struct hq_root *root = &list->roots[i];
-
-        if (target->backup != NULL && strcmp(target->backup, root->backup) != 0)
-            continue;
-        named = true;
-        if (!early_enough(target, root))
-            continue;
-        if (follow_wal(repository, plan, root, err) != 0) {
-            /* An older backup may lie on the timeline asked for where this one does not. */
-            if (err->code != HQ_E_RANGE || target->backup != NULL)
-                return -1;
-            hq_error_clear(err);
-            why_not = "no backup before the target leads to the timeline asked for";
-            continue;
-        }
-        if (plan->coverage.end_lsn < root->stop_lsn) {
-            why_not = "the WAL from the backup's start to its end is not complete";
-            continue;
-        }
-        plan->root = *root;
-        *root = (struct hq_root){0};
+    if (plan->target.backup != NULL)
+        taken = search_backup(&s, err);
+    else if (plan->target.type == HQ_TARGET_TIME)
+        taken = search_time(&s, err);
+    else /* what only counts within a system is of the newest */
+        taken = search_system(&s, list->roots[list->count - 1].system_identifier, err);
+    if (taken > 0)
         return 0;
-    }
     forget_wal(plan);
-    if (target->backup != NULL && !named) {
-        hq_fail(err, HQ_E_MISSING, "cluster %s has no backup %s", plan->cluster, target->backup);
-        return hq_error_hint(err, "`hq-restore points` lists the backups");
-    }
-    return refuse(repository, plan, why_not, err);
+    if (taken < 0)
+        return -1;
+    return refuse(
+        repository, plan,
+        s.why_not != NULL ? s.why_not : "the target is before the first recoverable point", err);
 }
 
 static int

@@ -10,6 +10,7 @@ struct walk {
     struct hq_wal_inventory *wal;
     uint64_t system_identifier;
     struct hq_recovery_range range;
+    const struct hq_lineages *lineages;
     hq_recovery_range_fn *each;
     void *context;
 };
@@ -38,10 +39,11 @@ use_lineage(struct walk *walk, const struct hq_root *root, struct hq_error *err)
 }
 
 static void
-extend(struct hq_recovery_range *range, const struct hq_root *root,
+extend(struct hq_recovery_range *range, const struct hq_root *root, size_t lineage,
        const struct hq_wal_coverage *coverage, int64_t last_commit)
 {
     if (range->backups++ == 0) {
+        range->lineage = lineage;
         range->system_identifier = root->system_identifier;
         range->from_us = root->finished_us;
         range->from_lsn = root->stop_lsn;
@@ -61,6 +63,9 @@ add_backup(struct walk *walk, const struct hq_root *root, struct hq_error *err)
     HQ_AUTO(hq_wal_coverage_clear)
     struct hq_wal_coverage coverage = {0};
     int64_t last_commit;
+    size_t lineage = hq_lineages_number(
+        walk->lineages,
+        hq_lineages_since(walk->lineages, root->system_identifier, root->started_us));
 
     if (use_lineage(walk, root, err) != 0 ||
         hq_wal_inventory_path(walk->wal, 0, root->timeline, root->stop_lsn, &path, err) != 0 ||
@@ -72,11 +77,12 @@ add_backup(struct walk *walk, const struct hq_root *root, struct hq_error *err)
     if (hq_wal_coverage_last_commit(walk->wal, &coverage, &last_commit, err) != 0)
         return -1;
     if (walk->range.backups > 0 &&
-        (walk->range.system_identifier != root->system_identifier ||
+        (walk->range.lineage != lineage ||
+         walk->range.system_identifier != root->system_identifier ||
          walk->range.timeline != coverage.end_timeline || walk->range.to_lsn < root->start_lsn) &&
         emit(walk, err) != 0)
         return -1;
-    extend(&walk->range, root, &coverage, last_commit);
+    extend(&walk->range, root, lineage, &coverage, last_commit);
     return 0;
 }
 
@@ -86,8 +92,11 @@ hq_recovery_ranges(const struct hq_repository *repository, const char *cluster,
 {
     HQ_AUTO(hq_backup_list_clear)
     struct hq_backup_list list = {0};
-    struct walk walk = {
-        .repository = repository, .cluster = cluster, .each = each, .context = context};
+    struct walk walk = {.repository = repository,
+                        .cluster = cluster,
+                        .lineages = &list.lineages,
+                        .each = each,
+                        .context = context};
     int result = hq_backup_list_load(repository, cluster, &list, err);
 
     for (size_t i = 0; result == 0 && i < list.count; i++)

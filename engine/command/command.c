@@ -1,6 +1,9 @@
 #include "command.h"
 
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "cli/secret.h"
 
@@ -51,4 +54,21 @@ command_ask_passphrase(void *context, const char *path, struct hq_buf *out, stru
     snprintf(prompt, sizeof prompt, "Passphrase of %s", path);
     source.prompt = prompt;
     return hq_secret_read(&source, out, err);
+}
+
+const char *
+command_user(char out[HQ_AUDIT_WHO_MAX + 1])
+{
+    const char *name = getuid() == 0 ? getenv("SUDO_USER") : NULL;
+    const struct passwd *user = NULL;
+
+    if (name == NULL || name[0] == '\0') {
+        user = getpwuid(getuid());
+        name = user != NULL ? user->pw_name : NULL;
+    }
+    if (name != NULL)
+        snprintf(out, HQ_AUDIT_WHO_MAX + 1, "%s", name);
+    else
+        snprintf(out, HQ_AUDIT_WHO_MAX + 1, "uid %u", (unsigned)getuid());
+    return out;
 }

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "engine/site.h"
+#include "repository/audit.h"
 
 /** Options common to all commands. */
 struct common_values {
@@ -16,7 +17,8 @@ struct common_values {
 
 /** Tables and functions of the commands, for hq-backup.c. */
 extern const struct hq_command command_init, command_key_sidecar, command_check, command_backup,
-    command_list, command_show, command_verify, command_catalog_rebuild, command_config;
+    command_list, command_show, command_verify, command_catalog_rebuild, command_config,
+    command_lineage_accept, command_lineage_list;
 
 /** Open what --config names; hq_site_close() in any case. */
 int command_open_site(const struct hq_command_line *line, struct hq_site *site,
@@ -28,6 +30,9 @@ int command_open_synced(const struct hq_command_line *line, struct hq_site *site
 /** A hq_passphrase_fn: @p context is the name of the passphrase's file, or NULL to be asked. */
 int command_ask_passphrase(void *context, const char *path, struct hq_buf *out,
                            struct hq_error *err) HQ_MUST_CHECK;
+
+/** Who runs this program, for records: behind sudo the person, else the user's name or number. */
+const char *command_user(char out[HQ_AUDIT_WHO_MAX + 1]);
 
 /** Feeds "done of total" reports into a progress bar. */
 struct command_progress {

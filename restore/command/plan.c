@@ -16,9 +16,12 @@ static json_t *
 plan_json(const struct hq_plan *p)
 {
     char target[256], finished[HQ_TIME_TEXT_MAX], last[HQ_TIME_TEXT_MAX], from[24], to[24];
+    char system[24];
 
+    snprintf(system, sizeof system, "%" PRIu64, p->root.system_identifier);
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:s?, s:I, s:I, s:I}",
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:s?, s:I, s:I, s:I, s:s, "
+        "s:I}",
         "cluster", p->cluster, "backup", p->root.backup, "backup_finished",
         hq_time_format(p->root.finished_us, finished), "target",
         target_describe(&p->target, target), "files", (json_int_t)p->root.files, "bytes",
@@ -28,7 +31,8 @@ plan_json(const struct hq_plan *p)
         "wal_bytes", (json_int_t)p->coverage.stored_bytes, "last_commit",
         p->last_commit_us != 0 ? hq_time_format(p->last_commit_us, last) : NULL, "timeline",
         (json_int_t)p->path.steps[p->path.count - 1].timeline, "missing_chunks",
-        (json_int_t)p->missing_chunks, "version_number", (json_int_t)p->root.version_number);
+        (json_int_t)p->missing_chunks, "version_number", (json_int_t)p->root.version_number,
+        "system_identifier", system, "lineage", (json_int_t)p->lineage);
 }
 
 static void
@@ -38,6 +42,9 @@ plan_text(FILE *out, const struct hq_plan *p)
 
     fprintf(out, "Cluster    %s, PostgreSQL %u, timeline %u\n", p->cluster,
             p->root.version_number / 10000, p->path.steps[p->path.count - 1].timeline);
+    if (p->former)
+        fprintf(out, "Lineage    %zu, system %" PRIu64 ": the cluster is another system by now\n",
+                p->lineage, p->root.system_identifier);
     fprintf(out, "Target     %s%s\n", target_describe(&p->target, target),
             p->target.exclusive ? ", exclusive" : "");
     fprintf(out, "Backup     %s, finished %s\n", p->root.backup,

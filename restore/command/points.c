@@ -21,7 +21,7 @@ static const struct hq_column columns[] = {
     {"CLUSTER", HQ_COLUMN_LEFT},  {"RECOVERABLE FROM", HQ_COLUMN_LEFT},
     {"TO", HQ_COLUMN_LEFT},       {"FROM LSN", HQ_COLUMN_LEFT},
     {"TO LSN", HQ_COLUMN_LEFT},   {"TIMELINE", HQ_COLUMN_RIGHT},
-    {"BACKUPS", HQ_COLUMN_RIGHT},
+    {"BACKUPS", HQ_COLUMN_RIGHT}, {"LINEAGE", HQ_COLUMN_RIGHT},
 };
 
 /** Collects ranges of all clusters, for people and for scripts. */
@@ -37,14 +37,15 @@ add_range(const struct hq_recovery_range *r, void *context, struct hq_error *err
 {
     struct points *p = context;
     char from[HQ_TIME_TEXT_MAX], to[HQ_TIME_TEXT_MAX], from_lsn[24], to_lsn[24];
-    char timeline[16], backups[24], system[24];
-    const char *cells[7] = {p->cluster,
+    char timeline[16], backups[24], system[24], lineage[24];
+    const char *cells[8] = {p->cluster,
                             hq_time_format(r->from_us, from),
                             NULL,
                             hq_lsn_format(r->from_lsn, from_lsn),
                             hq_lsn_format(r->to_lsn, to_lsn),
                             timeline,
-                            backups};
+                            backups,
+                            lineage};
 
     (void)err;
     /* Nothing was committed since: the end of the backup is all there is to recover to. */
@@ -52,14 +53,16 @@ add_range(const struct hq_recovery_range *r, void *context, struct hq_error *err
     snprintf(timeline, sizeof timeline, "%u", r->timeline);
     snprintf(backups, sizeof backups, "%zu", r->backups);
     snprintf(system, sizeof system, "%" PRIu64, r->system_identifier);
+    snprintf(lineage, sizeof lineage, "%zu", r->lineage);
     hq_table_row(p->table, cells);
-    json_array_append_new(
-        p->ranges,
-        json_pack("{s:s, s:s, s:s?, s:s, s:s, s:I, s:s, s:s, s:I, s:s}", "from", from, "to", to,
-                  "last_commit", r->to_us != 0 ? hq_time_format(r->to_us, to) : NULL, "from_lsn",
-                  from_lsn, "to_lsn", to_lsn, "timeline", (json_int_t)r->timeline, "first_backup",
-                  r->first_backup, "last_backup", r->last_backup, "backups", (json_int_t)r->backups,
-                  "system_identifier", system));
+    json_array_append_new(p->ranges,
+                          json_pack("{s:s, s:s, s:s?, s:s, s:s, s:I, s:s, s:s, s:I, s:s, s:I}",
+                                    "from", from, "to", to, "last_commit",
+                                    r->to_us != 0 ? hq_time_format(r->to_us, to) : NULL, "from_lsn",
+                                    from_lsn, "to_lsn", to_lsn, "timeline", (json_int_t)r->timeline,
+                                    "first_backup", r->first_backup, "last_backup", r->last_backup,
+                                    "backups", (json_int_t)r->backups, "system_identifier", system,
+                                    "lineage", (json_int_t)r->lineage));
     return 0;
 }
 
@@ -105,7 +108,7 @@ add_cluster(const char *cluster, void *context, struct hq_error *err)
         return -1;
     }
     if (json_array_size(p->ranges) == 0) {
-        const char *cells[7] = {cluster, "nothing yet: the WAL of its backups is not complete"};
+        const char *cells[8] = {cluster, "nothing yet: the WAL of its backups is not complete"};
 
         hq_table_row(p->table, cells);
     }

@@ -73,6 +73,7 @@ fixture_setup(void **state)
     f->compressor = hq_compressor_new(1, &err);
     assert_non_null(f->compressor);
     f->workers = 2;
+    f->system = FIXTURE_SYSTEM;
     snprintf(f->directory, sizeof f->directory, "/tmp/hq-test.XXXXXX");
     assert_non_null(mkdtemp(f->directory));
     snprintf(f->catalog_path, sizeof f->catalog_path, "%s/catalog", f->directory);
@@ -221,7 +222,7 @@ describe(struct fixture *f, const struct fixture_backup *backup, struct hq_root 
     root->started_us = backup->finished_us - 1000000;
     root->finished_us = backup->finished_us;
     root->version_number = 150020;
-    root->system_identifier = FIXTURE_SYSTEM;
+    root->system_identifier = f->system;
     root->timeline = backup->timeline;
     root->start_lsn = backup->start_lsn;
     root->stop_lsn = backup->stop_lsn;
@@ -287,7 +288,7 @@ fixture_wal(struct fixture *f, uint32_t timeline, uint64_t start, uint64_t end, 
 {
     struct hq_wal_info info = {.type =
                                    end - start == FIXTURE_SEGMENT ? HQ_WAL_SEGMENT : HQ_WAL_PART,
-                               .system_identifier = FIXTURE_SYSTEM,
+                               .system_identifier = f->system,
                                .timeline = timeline,
                                .segment_size = FIXTURE_SEGMENT,
                                .start_lsn = start,
@@ -308,7 +309,7 @@ struct hq_wal_info
 fixture_history(struct fixture *f, uint32_t timeline, const char *text)
 {
     struct hq_wal_info info = {.type = HQ_WAL_HISTORY,
-                               .system_identifier = FIXTURE_SYSTEM,
+                               .system_identifier = f->system,
                                .timeline = timeline,
                                .raw_len = (uint32_t)strlen(text),
                                .sent_us = FIXTURE_TIME_US};

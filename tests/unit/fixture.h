@@ -38,6 +38,8 @@ struct fixture {
     char directory[64];
     char catalog_path[96];
     unsigned workers;
+    uint64_t
+        system; /**< what backups and WAL are of: FIXTURE_SYSTEM unless a test says otherwise */
 };
 
 #define ASSERT_OK(call, err)                                                                       \

@@ -7,6 +7,7 @@
 #define HQ_RESTORE_PLAN_H
 
 #include "repository/index.h"
+#include "repository/lineage.h"
 #include "repository/manifest.h"
 #include "restore/wal_inventory.h"
 
@@ -34,10 +35,11 @@ bool hq_lsn_parse(const char *text, uint64_t *lsn);
 /** @p out gets at most 18 bytes. */
 char *hq_lsn_format(uint64_t lsn, char out[24]);
 
-/** The backups of one cluster, oldest first. */
+/** The backups of one cluster in order of lineage, then of time: the last is the newest. */
 struct hq_backup_list {
     struct hq_root *roots; /**< owned; manifest chunks included */
     size_t count;
+    struct hq_lineages lineages;
     uint64_t unreadable; /**< roots that are damaged: logged and left out */
 };
 void hq_backup_list_clear(struct hq_backup_list *list);
@@ -51,6 +53,7 @@ int hq_clusters(const struct hq_repository *repository, hq_cluster_fn *each, voi
 /** A stretch of time without a hole that any point of can be recovered to. */
 struct hq_recovery_range {
     uint64_t system_identifier;
+    size_t lineage;            /**< its number, from 1 for the oldest */
     uint32_t timeline;         /**< at its end */
     int64_t from_us, to_us;    /**< to_us 0: consistent at the backup, no commit seen since */
     uint64_t from_lsn, to_lsn; /**< stop of the first backup, end of WAL */
@@ -59,7 +62,8 @@ struct hq_recovery_range {
 };
 typedef int hq_recovery_range_fn(const struct hq_recovery_range *range, void *context,
                                  struct hq_error *err);
-/** The ranges of @p cluster in order of time. Backups whose own WAL is incomplete have none. */
+/** The ranges of @p cluster in order of lineage and time. Backups whose own WAL is incomplete have
+ * none. */
 int hq_recovery_ranges(const struct hq_repository *repository, const char *cluster,
                        hq_recovery_range_fn *each, void *context,
                        struct hq_error *err) HQ_MUST_CHECK;
@@ -69,6 +73,8 @@ struct hq_plan {
     char cluster[HQ_CLUSTER_NAME_MAX + 1];
     struct hq_target target;
     struct hq_root root;
+    size_t lineage; /**< number of the backup's, as in a range */
+    bool former;    /**< the cluster is another system by now */
     struct hq_wal_inventory *wal;
     struct hq_timeline_path path;
     struct hq_wal_coverage coverage; /**< up to what the target needs at most */
