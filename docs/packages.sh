@@ -8,7 +8,8 @@ libsodium-dev libzstd-dev libsqlite3-dev libssl-dev libyaml-dev libjansson-dev
 libexpat1-dev postgresql-15"
 test="$build git libcmocka-dev clang clang-format libclang-rt-14-dev python3 python3-nacl
 python3-zstandard mandoc bsdextrautils libfaketime strace procps openssl curl ceph-mon ceph-osd radosgw ceph-common
-swift-proxy swift-account swift-container swift-object haproxy"
+swift-proxy swift-account swift-container swift-object haproxy iproute2
+python3-psycopg2"
 
 # Servers of other major versions are npm packages; a node that brings its own npm will do.
 command -v npm >/dev/null || test="$test nodejs npm"
