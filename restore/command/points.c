@@ -36,7 +36,8 @@ static int
 add_range(const struct hq_recovery_range *r, void *context, struct hq_error *err)
 {
     struct points *p = context;
-    char from[HQ_TIME_TEXT_MAX], to[HQ_TIME_TEXT_MAX], from_lsn[24], to_lsn[24];
+    char from[HQ_TIME_TEXT_MAX], to[HQ_TIME_TEXT_MAX], commit[HQ_TIME_TEXT_MAX];
+    char from_lsn[24], to_lsn[24];
     char timeline[16], backups[24], system[24], lineage[24];
     const char *cells[8] = {p->cluster,
                             hq_time_format(r->from_us, from),
@@ -55,14 +56,14 @@ add_range(const struct hq_recovery_range *r, void *context, struct hq_error *err
     snprintf(system, sizeof system, "%" PRIu64, r->system_identifier);
     snprintf(lineage, sizeof lineage, "%zu", r->lineage);
     hq_table_row(p->table, cells);
-    json_array_append_new(p->ranges,
-                          json_pack("{s:s, s:s, s:s?, s:s, s:s, s:I, s:s, s:s, s:I, s:s, s:I}",
-                                    "from", from, "to", to, "last_commit",
-                                    r->to_us != 0 ? hq_time_format(r->to_us, to) : NULL, "from_lsn",
-                                    from_lsn, "to_lsn", to_lsn, "timeline", (json_int_t)r->timeline,
-                                    "first_backup", r->first_backup, "last_backup", r->last_backup,
-                                    "backups", (json_int_t)r->backups, "system_identifier", system,
-                                    "lineage", (json_int_t)r->lineage));
+    json_array_append_new(
+        p->ranges,
+        json_pack("{s:s, s:s, s:s?, s:s, s:s, s:I, s:s, s:s, s:I, s:s, s:I}", "from", from, "to",
+                  to, "last_commit", r->to_us != 0 ? hq_time_format(r->to_us, commit) : NULL,
+                  "from_lsn", from_lsn, "to_lsn", to_lsn, "timeline", (json_int_t)r->timeline,
+                  "first_backup", r->first_backup, "last_backup", r->last_backup, "backups",
+                  (json_int_t)r->backups, "system_identifier", system, "lineage",
+                  (json_int_t)r->lineage));
     return 0;
 }
 
