@@ -202,7 +202,7 @@ hq_governor_start(const struct hq_governor_options *options, struct hq_governor 
         return hq_fail(err, HQ_E_NOMEM, "slot governor");
     g->options = *options;
     g->options.connection.application = "hq-backup-governor";
-    g->options.connection.database = "postgres";
+    g->options.connection.database = HQ_GOVERNOR_DATABASE;
     g->status.full_s = -1;
     pthread_mutex_init(&g->mutex, NULL);
     rc = pthread_create(&g->thread, NULL, run, g);

@@ -6,7 +6,7 @@
 #ifndef HQ_ENGINE_GOVERNOR_INTERNAL_H
 #define HQ_ENGINE_GOVERNOR_INTERNAL_H
 
-#include "governor_policy.h"
+#include "engine/slot_policy.h"
 
 /** One line: the stage now and before, why, the figures, and what to do. */
 void hq_governor_tell_stage(const char *slot, const struct hq_governor_status *now,

@@ -1,4 +1,4 @@
-#include "governor_policy.h"
+#include "engine/slot_policy.h"
 
 #include <string.h>
 

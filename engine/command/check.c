@@ -1,11 +1,11 @@
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "check.h"
 #include "cli/output.h"
 #include "command.h"
 #include "postgres/connection.h"
@@ -15,16 +15,9 @@ enum {
     SKEW_LIMIT_S = 30
 };
 
-/** The findings so far: a line each for people, an array for scripts. */
-struct report {
-    bool json;
-    bool quiet;
-    json_t *findings;
-    unsigned failures;
-};
-
-static void
-found(struct report *r, const char *what, const char *detail, const struct hq_error *why)
+void
+check_found(struct check_report *r, const char *what, const char *detail,
+            const struct hq_error *why)
 {
     json_t *finding = json_pack("{s:s, s:b, s:s}", "check", what, "ok", why == NULL, "detail",
                                 why == NULL ? detail : why->message);
@@ -41,6 +34,16 @@ found(struct report *r, const char *what, const char *detail, const struct hq_er
            why == NULL ? detail : why->message);
     if (why != NULL && why->hint[0] != '\0')
         printf("       do: %s\n", why->hint);
+}
+
+void
+check_advise(struct check_report *r, const char *what, const char *detail, const char *hint)
+{
+    json_array_append_new(r->findings, json_pack("{s:s, s:b, s:s, s:s}", "check", what, "ok", 1,
+                                                 "detail", detail, "hint", hint));
+    if (r->json || r->quiet)
+        return;
+    printf("%-6s %s: %s\n       better: %s\n", "ok", what, detail, hint);
 }
 
 static int
@@ -60,7 +63,7 @@ put_and_get(const struct hq_site *site, const char *name, struct hq_error *err)
 }
 
 static void
-check_store(struct report *r, const struct hq_site *site)
+check_store(struct check_report *r, const struct hq_site *site)
 {
     struct hq_error err = {0};
     char name[64], hex[17], detail[128];
@@ -70,35 +73,35 @@ check_store(struct report *r, const struct hq_site *site)
     hq_random(random, sizeof random);
     snprintf(name, sizeof name, "check/%s", hq_hex_encode(random, sizeof random, hex));
     if (put_and_get(site, name, &err) != 0) {
-        found(r, "store round trip", NULL, &err);
+        check_found(r, "store round trip", NULL, &err);
         return;
     }
     snprintf(detail, sizeof detail, "put, get and delete in %" PRId64 " ms",
              (hq_clock_monotonic_us() - began) / 1000);
-    found(r, "store round trip", detail, NULL);
+    check_found(r, "store round trip", detail, NULL);
 }
 
 static void
-check_clock(struct report *r, const struct hq_site *site)
+check_clock(struct check_report *r, const struct hq_site *site)
 {
     struct hq_error err = {0};
     char detail[96];
     int64_t store_us, skew_s;
 
     if (hq_store_time(site->store, &store_us, &err) != 0) {
-        found(r, "clock", NULL, &err);
+        check_found(r, "clock", NULL, &err);
         return;
     }
     skew_s = (store_us - hq_clock_wall_us()) / 1000000;
     snprintf(detail, sizeof detail, "the store's clock is %" PRId64 " s ahead of this host's",
              skew_s);
     if (skew_s <= SKEW_LIMIT_S && skew_s >= -SKEW_LIMIT_S) {
-        found(r, "clock", detail, NULL);
+        check_found(r, "clock", detail, NULL);
         return;
     }
     hq_fail(&err, HQ_E_CHECK, "%s", detail);
     hq_error_hint(&err, "set the clock that is wrong (chronyc, timedatectl)");
-    found(r, "clock", NULL, &err);
+    check_found(r, "clock", NULL, &err);
 }
 
 static int
@@ -118,35 +121,35 @@ require_setting(struct hq_pg *pg, const char *setting, const char *bad, struct h
 }
 
 static void
-check_settings(struct report *r, struct hq_pg *pg)
+check_settings(struct check_report *r, struct hq_pg *pg)
 {
     struct hq_error err = {0};
 
     if (require_setting(pg, "wal_level", "minimal", &err) != 0 ||
         require_setting(pg, "full_page_writes", "off", &err) != 0)
-        found(r, "server settings", NULL, &err);
+        check_found(r, "server settings", NULL, &err);
     else
-        found(r, "server settings", "wal_level and full_page_writes suit", NULL);
+        check_found(r, "server settings", "wal_level and full_page_writes suit", NULL);
 }
 
 static void
-check_slot(struct report *r, const struct hq_site *site, struct hq_pg *pg)
+check_slot(struct check_report *r, const struct hq_site *site, struct hq_pg *pg)
 {
     struct hq_error err = {0};
     char detail[160];
     bool created;
 
     if (hq_pg_slot_ensure(pg, site->config->cluster.slot, &created, &err) != 0) {
-        found(r, "replication slot", NULL, &err);
+        check_found(r, "replication slot", NULL, &err);
         return;
     }
     snprintf(detail, sizeof detail, "%s %s", site->config->cluster.slot,
              created ? "created; it keeps WAL from now on, so start hq-backupd" : "is there");
-    found(r, "replication slot", detail, NULL);
+    check_found(r, "replication slot", detail, NULL);
 }
 
 static void
-check_server(struct report *r, const struct hq_site *site)
+check_server(struct check_report *r, const struct hq_site *site)
 {
     struct hq_pg_options options = hq_site_connection(site);
     struct hq_error err = {0};
@@ -155,7 +158,7 @@ check_server(struct report *r, const struct hq_site *site)
     char detail[384];
 
     if (hq_pg_connect(&options, &pg, &err) != 0 || hq_pg_identify(pg, &system, &err) != 0) {
-        found(r, "connection", NULL, &err);
+        check_found(r, "connection", NULL, &err);
         hq_pg_close(pg);
         return;
     }
@@ -163,14 +166,16 @@ check_server(struct report *r, const struct hq_site *site)
              "PostgreSQL %u at %s, system %" PRIu64 ", timeline %u, page checksums %s",
              system.version_number / 10000, system.host, system.system_identifier, system.timeline,
              system.checksums ? "on" : "off");
-    found(r, "connection", detail, NULL);
+    check_found(r, "connection", detail, NULL);
     check_settings(r, pg);
     check_slot(r, site, pg);
+    check_governor(r, site, &system);
+    check_habits(r, pg, &system);
     hq_pg_close(pg);
 }
 
 static int
-finish(const struct hq_command_line *line, struct report *r, struct hq_error *err)
+finish(const struct hq_command_line *line, struct check_report *r, struct hq_error *err)
 {
     int failed = 0;
 
@@ -188,17 +193,17 @@ finish(const struct hq_command_line *line, struct report *r, struct hq_error *er
 static int
 run_check(const struct hq_command_line *line, struct hq_error *err)
 {
-    struct report r = {.json = line->json, .quiet = line->quiet, .findings = json_array()};
+    struct check_report r = {.json = line->json, .quiet = line->quiet, .findings = json_array()};
     struct hq_site site;
     char detail[256];
     int failed;
 
     if (command_open_site(line, &site, err) != 0) {
-        found(&r, "configuration, key, store, region", NULL, err);
+        check_found(&r, "configuration, key, store, region", NULL, err);
     } else {
         snprintf(detail, sizeof detail, "%s, region %s, key of writer %s", hq_store_url(site.store),
                  site.config->region, hq_keyring_writer(site.keyring)->name);
-        found(&r, "configuration, key, store, region", detail, NULL);
+        check_found(&r, "configuration, key, store, region", detail, NULL);
         check_store(&r, &site);
         check_clock(&r, &site);
         check_server(&r, &site);
@@ -213,7 +218,8 @@ const struct hq_command command_check = {
     .name = "check",
     .summary = "test the whole chain and say what to do about each failure",
     .help = "Tests configuration, key, region, store (an object is put, read and deleted), clocks, "
-            "connection, privileges, server settings and slot. Ends with status 1 when something "
+            "connection, privileges, server settings, slot and its thresholds. Ends with status 1 "
+            "when something "
             "is wrong.\n\n  hq-backup check",
     .run = run_check,
 };

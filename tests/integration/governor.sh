@@ -49,6 +49,36 @@ same "a slot that is well is not worth a line" "" "$(stages)"
 check "a role with REPLICATION and CONNECT suffices" test "$(grep -c "can't be looked at" "$log")" = 0
 check "free space is known" sh -c "! grep -q 'free space of pg_wal.*not known' '$log'"
 
+# ---- What check says of it -----------------------------------------------------------------------
+# says WHAT PATTERN: the output of the last command has it
+says() { if grep -qE -- "$2" "$scratch/out"; then ok "$1"; else not_ok "$1" "$scratch/out"; fi; }
+settings() { # settings NAME=VALUE...
+    local setting
+    for setting in "$@"; do sql data -c "ALTER SYSTEM SET ${setting%%=*} = '${setting#*=}'"; done
+    sql data -c "SELECT pg_reload_conf()" >/dev/null
+    sleep 0.3
+}
+must backup check
+says "check says what waits" '^ok +WAL on the server: .* waits in the slot \(reserved, being received\)'
+says "... and the free space" '^ok +disk of pg_wal: .* free'
+same "... and has no advice for a modest role" 0 "$(grep -c better: "$scratch/out")"
+settings wal_sender_timeout=2s
+must backup check
+says "a short wal_sender_timeout is advised against" 'better: set 10s or more'
+settings wal_sender_timeout=60s max_slot_wal_keep_size=64MB
+refuse "a threshold beyond max_slot_wal_keep_size is refused" 1 'FAILED slot thresholds: .*before anything is critical' backup check
+settings max_slot_wal_keep_size=-1
+sed "s|wal_directory: .*|wal_directory: $scratch/nowhere|" "$config" >"$scratch/other.yaml"
+chown "$user" "$scratch/other.yaml"
+refuse "a directory that is not there is refused" 1 'FAILED disk of pg_wal: .*nowhere' \
+    as "$scratch/bin/hq-backup" check --config "$scratch/other.yaml"
+sed "s|wal_directory: .*|wal_directory: /|" "$config" >"$scratch/other.yaml"
+refuse "a directory that is not pg_wal is refused" 1 'FAILED disk of pg_wal: .*newest WAL segment 0' \
+    as "$scratch/bin/hq-backup" check --config "$scratch/other.yaml"
+sed "s|wal_directory: .*|wal_directory: $scratch/data/pg_wal|; s/user=keeper/user=postgres/" "$config" >"$scratch/other.yaml"
+must as "$scratch/bin/hq-backup" check --config "$scratch/other.yaml"
+says "a superuser is advised against" 'better: use a role that may do no more'
+
 # ---- The store is full for a while ---------------------------------------------------------------
 if [ "$(id -u)" = 0 ]; then
     head -c 2G /dev/zero >"$scratch/repository/ballast" 2>/dev/null
@@ -79,6 +109,13 @@ wait_for 30 "a governor that can" said "slot can be looked at again"
 ok "a server that goes and comes back is told of"
 daemon_stop
 same "the daemon ends cleanly" 0 $?
+
+# ---- Several hosts -------------------------------------------------------------------------------
+sed "s|host=$scratch port=\([0-9]*\)|host=$scratch/none,$scratch port=\1,\1 target_session_attrs=primary|" "$config" >"$scratch/other.yaml"
+looks() { [ "$(sql data -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hq-backup-governor' AND state = 'idle' AND query LIKE 'WITH w AS%'")" = 1 ]; }
+config=$scratch/other.yaml daemon_start
+wait_for 20 "a look at the primary among several hosts" looks && ok "the primary among several hosts is looked at"
+daemon_stop
 
 # ---- What is missing is said precisely -----------------------------------------------------------
 : >"$log"

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "governor_policy.h"
+#include "engine/slot_policy.h"
 
 #define MIB UINT64_C(1048576)
 #define ANY HQ_SLOT_UNLIMITED

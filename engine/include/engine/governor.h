@@ -21,6 +21,9 @@
 #include "config/config.h"
 #include "postgres/slot_state.h"
 
+/** Where the governor connects to if cluster.connection names no database. */
+#define HQ_GOVERNOR_DATABASE "postgres"
+
 enum hq_slot_stage {
     HQ_STAGE_OK = 0,
     HQ_STAGE_WARNING = 1,

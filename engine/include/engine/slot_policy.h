@@ -1,9 +1,9 @@
 /**
- * @file governor_policy.h
+ * @file slot_policy.h
  * The governor's judgement, without clock, server or disk: facts in, stage and advice out.
  */
-#ifndef HQ_ENGINE_GOVERNOR_POLICY_H
-#define HQ_ENGINE_GOVERNOR_POLICY_H
+#ifndef HQ_ENGINE_SLOT_POLICY_H
+#define HQ_ENGINE_SLOT_POLICY_H
 
 #include "engine/governor.h"
 
