@@ -64,6 +64,9 @@ db_unlock(pthread_mutex_t **lock)
     HQ_AUTO(db_unlock)                                                                             \
     __attribute__((unused)) pthread_mutex_t *locked = (pthread_mutex_lock(&(c)->lock), &(c)->lock)
 
+/** Record the audit record @p name. */
+int catalog_add_audit(struct hq_catalog *c, const char *name, const struct hq_audit_record *record,
+                      struct hq_error *err) HQ_MUST_CHECK;
 /** Record index @p name and its packs, in a transaction of its own. @pre the lock is held */
 int catalog_insert_index(struct hq_catalog *c, const char *name, struct hq_pack *const *packs,
                          size_t count, struct hq_error *err) HQ_MUST_CHECK;

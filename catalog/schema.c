@@ -46,6 +46,14 @@ static const char *const migrations[] = {
 
     /* Whether a synchronisation ever ended: until then the catalog is as good as new. */
     "ALTER TABLE identity ADD COLUMN synchronised INTEGER NOT NULL DEFAULT 0;",
+
+    /* What leads where, and what people decided: with it the catalog tells what is recoverable. */
+    "ALTER TABLE wal ADD COLUMN parent INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE wal ADD COLUMN begin_lsn INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE audit (name TEXT PRIMARY KEY, cluster TEXT NOT NULL, kind INTEGER NOT NULL,"
+    "  time INTEGER NOT NULL, who TEXT NOT NULL, host TEXT NOT NULL, program TEXT NOT NULL,"
+    "  reason TEXT NOT NULL, system_identifier INTEGER NOT NULL, timeline INTEGER NOT NULL,"
+    "  from_lsn INTEGER NOT NULL, to_lsn INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
 static const int newest = (int)(sizeof migrations / sizeof migrations[0]);

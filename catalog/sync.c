@@ -291,19 +291,45 @@ sync_packs(const struct taking *t, struct hq_error *err)
 }
 
 static int
-sync_all(const struct taking *t, const char *cluster, struct hq_error *err)
+take_audit(const struct taking *t, const char *name, struct hq_error *err)
+{
+    char cluster[HQ_CLUSTER_NAME_MAX + 1];
+    struct hq_audit_record record;
+
+    if (sscanf(name, "audit/%63[^/]/", cluster) != 1 || !hq_cluster_name_valid(cluster) ||
+        !hq_audit_name_valid(name, cluster))
+        return 0;
+    if (hq_audit_read(t->repository, cluster, name, &record, err) != 0)
+        return -1;
+    return catalog_add_audit(t->c, name, &record, err);
+}
+
+static int
+sync_of_cluster(const struct taking *t, const char *table, const char *cluster, take_fn *take,
+                struct hq_error *err)
 {
     char prefix[HQ_OBJECT_NAME_MAX + 1];
 
+    snprintf(prefix, sizeof prefix, "%s/%s%s", table, cluster == NULL ? "" : cluster,
+             cluster == NULL ? "" : "/");
+    return sync_kind(t, table, prefix, take, err);
+}
+
+static int
+sync_continuity(const struct taking *t, const char *cluster, struct hq_error *err)
+{
+    if (sync_of_cluster(t, "backups", cluster, take_backup, err) != 0 ||
+        sync_of_cluster(t, "wal", cluster, take_wal, err) != 0)
+        return -1;
+    return sync_of_cluster(t, "audit", cluster, take_audit, err);
+}
+
+static int
+sync_all(const struct taking *t, const char *cluster, struct hq_error *err)
+{
     if (sync_indexes(t, err) != 0 || sync_packs(t, err) != 0)
         return -1;
-    snprintf(prefix, sizeof prefix, "backups/%s%s", cluster == NULL ? "" : cluster,
-             cluster == NULL ? "" : "/");
-    if (sync_kind(t, "backups", prefix, take_backup, err) != 0)
-        return -1;
-    snprintf(prefix, sizeof prefix, "wal/%s%s", cluster == NULL ? "" : cluster,
-             cluster == NULL ? "" : "/");
-    return sync_kind(t, "wal", prefix, take_wal, err);
+    return sync_continuity(t, cluster, err);
 }
 
 static int
@@ -334,6 +360,19 @@ hq_catalog_sync(struct hq_catalog *c, const struct hq_repository *repository, co
     return result != 0 ? hq_error_prefix(err, "bring the catalog up to date") : 0;
 }
 
+int
+hq_catalog_sync_continuity(struct hq_catalog *c, const struct hq_repository *repository,
+                           const char *cluster, struct hq_error *err)
+{
+    struct taking t = {.c = c, .repository = repository};
+    int result;
+
+    pthread_mutex_lock(&c->sync);
+    result = sync_continuity(&t, cluster, err);
+    pthread_mutex_unlock(&c->sync);
+    return result != 0 ? hq_error_prefix(err, "compare the catalog with the store") : 0;
+}
+
 static int
 empty(struct hq_catalog *c, struct hq_error *err)
 {
@@ -342,7 +381,7 @@ empty(struct hq_catalog *c, struct hq_error *err)
     c->is_new = true;
     return db_transaction(c,
                           "DELETE FROM chunks; DELETE FROM packs; DELETE FROM indexes;"
-                          "DELETE FROM backups; DELETE FROM wal;"
+                          "DELETE FROM backups; DELETE FROM wal; DELETE FROM audit;"
                           "UPDATE identity SET synchronised = 0",
                           err);
 }

@@ -12,10 +12,11 @@ hq_catalog_add_wal(struct hq_catalog *c, const char *cluster, const struct hq_wa
     char name[HQ_OBJECT_NAME_MAX + 1];
 
     hq_wal_name(cluster, i, name);
-    return db_do(c, err, "INSERT OR REPLACE INTO wal VALUES (?,?,?,?,?,?,?,?,?,?,?)", "ttiiiiiiiii",
-                 name, cluster, (int64_t)i->type, (int64_t)i->system_identifier,
+    return db_do(c, err, "INSERT OR REPLACE INTO wal VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                 "ttiiiiiiiiiii", name, cluster, (int64_t)i->type, (int64_t)i->system_identifier,
                  (int64_t)i->timeline, (int64_t)i->segment_size, (int64_t)i->start_lsn,
-                 (int64_t)i->end_lsn, i->first_commit_us, i->last_commit_us, i->sent_us);
+                 (int64_t)i->end_lsn, i->first_commit_us, i->last_commit_us, i->sent_us,
+                 (int64_t)i->parent, (int64_t)i->begin_lsn);
 }
 
 int

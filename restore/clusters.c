@@ -114,6 +114,13 @@ compare_roots(const void *a, const void *b, void *context)
     return strcmp(x->backup, y->backup);
 }
 
+void
+hq_backup_list_sort(struct hq_backup_list *list)
+{
+    if (list->count > 0)
+        qsort_r(list->roots, list->count, sizeof *list->roots, compare_roots, &list->lineages);
+}
+
 int
 hq_backup_list_load(const struct hq_repository *repository, const char *cluster,
                     struct hq_backup_list *out, struct hq_error *err)
@@ -131,8 +138,8 @@ hq_backup_list_load(const struct hq_repository *repository, const char *cluster,
     if (result == 0)
         result = hq_lineages_load(repository, cluster, &out->lineages, err);
     if (result == 0)
-        qsort_r(out->roots, out->count, sizeof *out->roots, compare_roots, &out->lineages);
-    if (result != 0)
+        hq_backup_list_sort(out);
+    else
         hq_backup_list_clear(out);
     return result;
 }

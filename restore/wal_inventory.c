@@ -1,4 +1,4 @@
-#include "restore/wal_inventory.h"
+#include "wal_inventory_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,17 +6,6 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "wal_object.h"
-
-/* Pieces sorted by timeline, start, complete ones first, then by end descending. */
-struct hq_wal_inventory {
-    const struct hq_repository *repository;
-    char cluster[HQ_CLUSTER_NAME_MAX + 1];
-    uint64_t system_identifier;
-    uint32_t segment_size;
-    struct hq_wal_piece *pieces;
-    size_t count, cap;
-};
 
 static int
 compare_pieces(const void *a, const void *b)
@@ -49,24 +38,6 @@ append(struct hq_wal_piece **pieces, size_t *count, size_t *cap, const struct hq
     return 0;
 }
 
-static int
-take_in(const struct hq_object_info *object, void *context, struct hq_error *err)
-{
-    struct hq_wal_inventory *inventory = context;
-    struct hq_wal_info info;
-
-    if (!hq_wal_name_parse(object->name, inventory->cluster, inventory->segment_size, &info) ||
-        info.system_identifier != inventory->system_identifier)
-        return 0;
-    return append(&inventory->pieces, &inventory->count, &inventory->cap,
-                  &(struct hq_wal_piece){.timeline = info.timeline,
-                                         .start_lsn = info.start_lsn,
-                                         .end_lsn = info.end_lsn,
-                                         .complete = info.type == HQ_WAL_SEGMENT,
-                                         .object_size = object->size},
-                  err);
-}
-
 /* Its history file is what makes a timeline reachable: without it recovery passes it by. */
 static void
 warn_of_orphans(const struct hq_wal_inventory *inventory)
@@ -87,29 +58,81 @@ warn_of_orphans(const struct hq_wal_inventory *inventory)
     }
 }
 
+struct hq_wal_inventory *
+hq_wal_inventory_new(const char *cluster, uint64_t system_identifier, uint32_t segment_size,
+                     struct hq_error *err)
+{
+    struct hq_wal_inventory *inventory = calloc(1, sizeof *inventory);
+
+    if (inventory == NULL) {
+        hq_fail(err, HQ_E_NOMEM, "list of WAL objects");
+        return NULL;
+    }
+    inventory->system_identifier = system_identifier;
+    inventory->segment_size = segment_size;
+    snprintf(inventory->cluster, sizeof inventory->cluster, "%s", cluster);
+    return inventory;
+}
+
+int
+hq_wal_inventory_add(struct hq_wal_inventory *inventory, const struct hq_wal_info *info,
+                     struct hq_error *err)
+{
+    if (info->system_identifier != inventory->system_identifier)
+        return 0;
+    return append(&inventory->pieces, &inventory->count, &inventory->cap,
+                  &(struct hq_wal_piece){.timeline = info->timeline,
+                                         .start_lsn = info->start_lsn,
+                                         .end_lsn = info->end_lsn,
+                                         .complete = info->type == HQ_WAL_SEGMENT,
+                                         .known = inventory->repository == NULL,
+                                         .parent = info->parent,
+                                         .begin_lsn = info->begin_lsn,
+                                         .first_commit_us = info->first_commit_us,
+                                         .last_commit_us = info->last_commit_us,
+                                         .object_size = info->object_size},
+                  err);
+}
+
+void
+hq_wal_inventory_ready(struct hq_wal_inventory *inventory)
+{
+    if (inventory->count > 0)
+        qsort(inventory->pieces, inventory->count, sizeof *inventory->pieces, compare_pieces);
+}
+
+static int
+take_in(const struct hq_object_info *object, void *context, struct hq_error *err)
+{
+    struct hq_wal_inventory *inventory = context;
+    struct hq_wal_info info;
+
+    if (!hq_wal_name_parse(object->name, inventory->cluster, inventory->segment_size, &info))
+        return 0;
+    info.object_size = object->size;
+    return hq_wal_inventory_add(inventory, &info, err);
+}
+
 int
 hq_wal_inventory_load(const struct hq_repository *repository, const char *cluster,
                       uint64_t system_identifier, uint32_t segment_size,
                       struct hq_wal_inventory **out, struct hq_error *err)
 {
-    struct hq_wal_inventory *inventory = calloc(1, sizeof *inventory);
+    struct hq_wal_inventory *inventory =
+        hq_wal_inventory_new(cluster, system_identifier, segment_size, err);
     char prefix[HQ_OBJECT_NAME_MAX + 1];
 
     *out = NULL;
     if (inventory == NULL)
-        return hq_fail(err, HQ_E_NOMEM, "list of WAL objects");
+        return -1;
     inventory->repository = repository;
-    inventory->system_identifier = system_identifier;
-    inventory->segment_size = segment_size;
-    snprintf(inventory->cluster, sizeof inventory->cluster, "%s", cluster);
     snprintf(prefix, sizeof prefix, "wal/%s/%016llx/", cluster,
              (unsigned long long)system_identifier);
     if (hq_store_list(repository->store, prefix, take_in, inventory, err) != 0) {
         hq_wal_inventory_free(inventory);
         return hq_error_prefix(err, "list the WAL of cluster %s", cluster);
     }
-    if (inventory->count > 0)
-        qsort(inventory->pieces, inventory->count, sizeof *inventory->pieces, compare_pieces);
+    hq_wal_inventory_ready(inventory);
     warn_of_orphans(inventory);
     *out = inventory;
     return 0;
@@ -142,9 +165,8 @@ hq_wal_piece_name(const struct hq_wal_inventory *inventory, const struct hq_wal_
     hq_wal_name(inventory->cluster, &info, out);
 }
 
-/* First piece of @p timeline that starts at or after @p lsn. */
-static size_t
-lower_bound(const struct hq_wal_inventory *inventory, uint32_t timeline, uint64_t lsn)
+size_t
+inventory_lower_bound(const struct hq_wal_inventory *inventory, uint32_t timeline, uint64_t lsn)
 {
     size_t low = 0, high = inventory->count;
 
@@ -158,70 +180,6 @@ lower_bound(const struct hq_wal_inventory *inventory, uint32_t timeline, uint64_
             high = middle;
     }
     return low;
-}
-
-static int
-read_history(const struct hq_wal_inventory *inventory, const struct hq_wal_piece *piece,
-             struct hq_timeline_path *out, struct hq_error *err)
-{
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf text = {0};
-    char name[HQ_OBJECT_NAME_MAX + 1];
-
-    hq_wal_piece_name(inventory, piece, name);
-    if (wal_object_read(inventory->repository, name, &text, err) == 0) {
-        if (hq_timeline_path_decode(piece->timeline, (const char *)text.data, text.len, out, err) ==
-            0)
-            return 0;
-        hq_error_prefix(err, "%s", name);
-    }
-    if (err->code == HQ_E_CORRUPT)
-        hq_error_hint(err,
-                      "where timeline %u came from can't be told; name another one with "
-                      "--timeline",
-                      piece->timeline);
-    return -1;
-}
-
-/* Whether a recovery along @p path still is on @p timeline at @p lsn. */
-static bool
-passes(const struct hq_timeline_path *path, uint32_t timeline, uint64_t lsn)
-{
-    for (size_t i = 0; i < path->count; i++)
-        if (path->steps[i].timeline == timeline)
-            return i + 1 == path->count || path->steps[i + 1].begin >= lsn;
-    return false;
-}
-
-static int
-single_step(uint32_t timeline, struct hq_timeline_path *out, struct hq_error *err)
-{
-    return hq_timeline_path_decode(timeline, "", 0, out, err);
-}
-
-int
-hq_wal_inventory_path(const struct hq_wal_inventory *inventory, uint32_t timeline,
-                      uint32_t from_timeline, uint64_t after_lsn, struct hq_timeline_path *out,
-                      struct hq_error *err)
-{
-    *out = (struct hq_timeline_path){0};
-    for (size_t i = inventory->count; i-- > 0;) {
-        const struct hq_wal_piece *piece = &inventory->pieces[i];
-
-        if (piece->end_lsn != 0 || piece->timeline <= from_timeline ||
-            (timeline != 0 && piece->timeline != timeline))
-            continue;
-        if (read_history(inventory, piece, out, err) != 0)
-            return -1;
-        if (passes(out, from_timeline, after_lsn))
-            return 0;
-        hq_timeline_path_clear(out);
-    }
-    if (timeline == 0 || timeline == from_timeline)
-        return single_step(from_timeline, out, err);
-    hq_fail(err, HQ_E_RANGE, "timeline %u does not descend from timeline %u after the backup",
-            timeline, from_timeline);
-    return hq_error_hint(err, "`hq-restore points` lists what can be recovered");
 }
 
 void
@@ -245,6 +203,42 @@ step_at(const struct hq_timeline_path *path, uint64_t segment_end)
     return i;
 }
 
+uint32_t
+hq_wal_inventory_timeline_at(const struct hq_wal_inventory *inventory,
+                             const struct hq_timeline_path *path, uint64_t lsn)
+{
+    uint64_t segment = lsn - lsn % inventory->segment_size;
+
+    return path->steps[step_at(path, segment + inventory->segment_size)].timeline;
+}
+
+void
+hq_wal_inventory_resume(const struct hq_wal_inventory *inventory,
+                        const struct hq_timeline_path *path, uint64_t lsn, uint64_t *segment,
+                        uint64_t *piece)
+{
+    uint64_t size = inventory->segment_size, later = lsn - lsn % size + size;
+
+    *segment = *piece = UINT64_MAX;
+    for (size_t i = 0; i < path->count; i++) {
+        uint32_t timeline = path->steps[i].timeline;
+        uint64_t end = i + 1 < path->count ? path->steps[i + 1].begin : UINT64_MAX;
+        size_t at = inventory_lower_bound(inventory, timeline, lsn + 1);
+
+        for (; at < inventory->count && inventory->pieces[at].timeline == timeline &&
+               inventory->pieces[at].start_lsn < end;
+             at++) {
+            uint64_t start = inventory->pieces[at].start_lsn;
+
+            *piece = start < *piece ? start : *piece;
+            if (start < later)
+                continue;
+            *segment = start - start % size < *segment ? start - start % size : *segment;
+            break;
+        }
+    }
+}
+
 /*
  * Append the objects that hold a segment from its first byte on: the complete one, or a chain of
  * parts, each the one that reaches furthest; none that goes beyond @p limit, which is not beyond
@@ -260,7 +254,8 @@ cover_segment(const struct hq_wal_inventory *inventory, uint32_t timeline, uint6
     for (;;) {
         const struct hq_wal_piece *best = NULL;
 
-        for (size_t i = lower_bound(inventory, timeline, start); i < inventory->count; i++) {
+        for (size_t i = inventory_lower_bound(inventory, timeline, start); i < inventory->count;
+             i++) {
             const struct hq_wal_piece *p = &inventory->pieces[i];
 
             if (p->timeline != timeline || p->start_lsn > *reached || p->start_lsn >= limit)
@@ -312,7 +307,7 @@ cover_histories(const struct hq_wal_inventory *inventory, const struct hq_timeli
                 struct hq_wal_coverage *out, size_t *cap, struct hq_error *err)
 {
     for (size_t i = 0; i < path->count; i++) {
-        size_t at = lower_bound(inventory, path->steps[i].timeline, 0);
+        size_t at = inventory_lower_bound(inventory, path->steps[i].timeline, 0);
 
         if (at < inventory->count && inventory->pieces[at].timeline == path->steps[i].timeline &&
             inventory->pieces[at].end_lsn == 0 &&
@@ -363,27 +358,61 @@ hq_wal_inventory_later(const struct hq_wal_inventory *inventory, uint32_t timeli
 }
 
 int
+inventory_header(const struct hq_wal_inventory *inventory, const struct hq_wal_piece *piece,
+                 struct hq_wal_piece *out, struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf header = {0};
+    char name[HQ_OBJECT_NAME_MAX + 1];
+    struct hq_wal_info info;
+
+    *out = *piece;
+    if (piece->known)
+        return 0;
+    hq_wal_piece_name(inventory, piece, name);
+    if (hq_store_get(inventory->repository->store, name, 0, HQ_WAL_HEADER_BYTES, &header, err) != 0)
+        return -1;
+    if (hq_wal_header_decode(header.data, header.len, &info, err) != 0)
+        return hq_error_prefix(err, "%s", name);
+    out->parent = info.parent;
+    out->begin_lsn = info.begin_lsn;
+    out->first_commit_us = info.first_commit_us;
+    out->last_commit_us = info.last_commit_us;
+    out->known = true;
+    return 0;
+}
+
+int
 hq_wal_coverage_last_commit(const struct hq_wal_inventory *inventory,
                             const struct hq_wal_coverage *coverage, int64_t *time_us,
                             struct hq_error *err)
 {
-    *time_us = 0;
-    for (size_t i = coverage->count; i-- > 0 && coverage->pieces[i].end_lsn != 0;) {
-        HQ_AUTO(hq_buf_clear)
-        struct hq_buf header = {0};
-        char name[HQ_OBJECT_NAME_MAX + 1];
-        struct hq_wal_info info;
+    struct hq_wal_piece piece;
 
-        hq_wal_piece_name(inventory, &coverage->pieces[i], name);
-        if (hq_store_get(inventory->repository->store, name, 0, HQ_WAL_HEADER_BYTES, &header,
-                         err) != 0)
+    *time_us = 0;
+    for (size_t i = coverage->count;
+         *time_us == 0 && i-- > 0 && coverage->pieces[i].end_lsn != 0;) {
+        if (inventory_header(inventory, &coverage->pieces[i], &piece, err) != 0)
             return -1;
-        if (hq_wal_header_decode(header.data, header.len, &info, err) != 0)
-            return hq_error_prefix(err, "%s", name);
-        if (info.last_commit_us != 0) {
-            *time_us = info.last_commit_us;
-            return 0;
-        }
+        *time_us = piece.last_commit_us;
+    }
+    return 0;
+}
+
+int
+hq_wal_coverage_first_commit(const struct hq_wal_inventory *inventory,
+                             const struct hq_wal_coverage *coverage, int64_t *time_us,
+                             struct hq_error *err)
+{
+    struct hq_wal_piece piece;
+
+    *time_us = 0;
+    for (size_t i = 0; *time_us == 0 && i < coverage->count; i++) {
+        if (coverage->pieces[i].end_lsn == 0)
+            continue;
+        if (inventory_header(inventory, &coverage->pieces[i], &piece, err) != 0)
+            return -1;
+        *time_us = piece.first_commit_us;
     }
     return 0;
 }

@@ -55,6 +55,14 @@ hq_audit_name_parse(const char *name, const char *cluster, int64_t *time_us)
     return hq_time_parse(text, time_us, &ignored) == 0;
 }
 
+bool
+hq_audit_name_valid(const char *name, const char *cluster)
+{
+    int64_t time_us;
+
+    return hq_audit_name_parse(name, cluster, &time_us);
+}
+
 int
 hq_audit_write(const struct hq_repository *repository, const struct hq_audit_record *record,
                struct hq_error *err)
@@ -87,9 +95,8 @@ static int
 note_name(const struct hq_object_info *object, void *context, struct hq_error *err)
 {
     struct listing *listing = context;
-    int64_t time_us;
 
-    if (!hq_audit_name_parse(object->name, listing->cluster, &time_us))
+    if (!hq_audit_name_valid(object->name, listing->cluster))
         return 0;
     hq_buf_put(&listing->names, object->name, strlen(object->name) + 1);
     return hq_buf_check(&listing->names, "audit records", err);
@@ -102,9 +109,9 @@ decode(const char *text, size_t len, void *context, struct hq_writer *writer, st
 }
 
 /* A record is what its name says, or it was made under another one. */
-static int
-read_record(const struct hq_repository *repository, const char *cluster, const char *name,
-            struct hq_audit_record *out, struct hq_error *err)
+int
+hq_audit_read(const struct hq_repository *repository, const char *cluster, const char *name,
+              struct hq_audit_record *out, struct hq_error *err)
 {
     int64_t time_us;
 
@@ -141,7 +148,7 @@ hq_audit_list(const struct hq_repository *repository, const char *cluster, hq_au
         return -1;
     for (size_t at = 0; at < listing.names.len; at += strlen(name) + 1) {
         name = (const char *)listing.names.data + at;
-        if (read_record(repository, cluster, name, &record, err) == 0) {
+        if (hq_audit_read(repository, cluster, name, &record, err) == 0) {
             if (each(&record, context, err) != 0)
                 return -1;
         } else if (concerns_record(err->code)) {

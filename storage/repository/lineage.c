@@ -17,10 +17,10 @@ hq_lineages_clear(struct hq_lineages *lineages)
     *lineages = (struct hq_lineages){0};
 }
 
-static int
-add_record(const struct hq_audit_record *record, void *context, struct hq_error *err)
+int
+hq_lineages_add(const struct hq_audit_record *record, void *lineages, struct hq_error *err)
 {
-    struct hq_lineages *l = context;
+    struct hq_lineages *l = lineages;
     struct hq_lineage *lineage;
 
     if (record->kind != HQ_AUDIT_LINEAGE_ACCEPTED)
@@ -50,7 +50,7 @@ hq_lineages_load(const struct hq_repository *repository, const char *cluster,
                  struct hq_lineages *out, struct hq_error *err)
 {
     *out = (struct hq_lineages){0};
-    if (hq_audit_list(repository, cluster, add_record, out, err) == 0)
+    if (hq_audit_list(repository, cluster, hq_lineages_add, out, err) == 0)
         return 0;
     hq_lineages_clear(out);
     return -1;

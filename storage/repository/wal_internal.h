@@ -35,6 +35,9 @@ bool hq_wal_segment_size_valid(uint32_t size);
  */
 int hq_wal_info_check(const struct hq_wal_info *info, enum hq_code code,
                       struct hq_error *err) HQ_MUST_CHECK;
+/** Whether a history file's last line says what its header does (docs/format.md §12); CORRUPT. */
+int hq_wal_branch_check(const struct hq_wal_info *info, const void *content, size_t len,
+                        struct hq_error *err) HQ_MUST_CHECK;
 /** Frame @p number of an object of @p raw_len bytes, but for the codec. */
 struct hq_wal_frame hq_wal_frame_of(uint32_t number, uint32_t raw_len);
 /** Associated data into @p out; returns its length. @pre name is at most HQ_OBJECT_NAME_MAX. */

@@ -158,6 +158,8 @@ hq_wal_open(const uint8_t bind[HQ_BIND_BYTES], const struct hq_key *key, const c
                      err);
     hq_buf_clear(&o.raw);
     if (rc == 0)
+        rc = hq_wal_branch_check(info, out->data + before, out->len - before, err);
+    if (rc == 0)
         return 0;
     out->len = before;
     return hq_error_prefix(err, "%s", name);

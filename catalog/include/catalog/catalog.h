@@ -12,6 +12,7 @@
 #ifndef HQ_CATALOG_CATALOG_H
 #define HQ_CATALOG_CATALOG_H
 
+#include "repository/audit.h"
 #include "repository/index.h"
 #include "repository/manifest.h"
 #include "repository/wal.h"
@@ -33,6 +34,12 @@ bool hq_catalog_is_new(const struct hq_catalog *c);
  */
 int hq_catalog_sync(struct hq_catalog *c, const struct hq_repository *repository,
                     const char *cluster, struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * The same for backups, WAL and audit records of @p cluster alone: what continuity is made of.
+ * Costs the listings of those, and what is new.
+ */
+int hq_catalog_sync_continuity(struct hq_catalog *c, const struct hq_repository *repository,
+                               const char *cluster, struct hq_error *err) HQ_MUST_CHECK;
 /** Empty all but the jobs, then _sync everything. */
 int hq_catalog_rebuild(struct hq_catalog *c, const struct hq_repository *repository,
                        struct hq_error *err) HQ_MUST_CHECK;
@@ -69,6 +76,21 @@ typedef int hq_wal_range_fn(const struct hq_wal_range *range, void *context, str
 /** Ranges in order of cluster, system, timeline, LSN. */
 int hq_catalog_wal_ranges(struct hq_catalog *c, const char *cluster, hq_wal_range_fn *each,
                           void *context, struct hq_error *err) HQ_MUST_CHECK;
+
+/** WAL objects of one system, history files too, in order of timeline and LSN. */
+typedef int hq_catalog_wal_fn(const struct hq_wal_info *info, void *context, struct hq_error *err);
+int hq_catalog_wal_objects(struct hq_catalog *c, const char *cluster, uint64_t system_identifier,
+                           hq_catalog_wal_fn *each, void *context,
+                           struct hq_error *err) HQ_MUST_CHECK;
+/** Audit records, in order of time. */
+int hq_catalog_audit_records(struct hq_catalog *c, const char *cluster, hq_audit_fn *each,
+                             void *context, struct hq_error *err) HQ_MUST_CHECK;
+/** Clusters that have a backup or WAL, by name. */
+typedef int hq_catalog_cluster_fn(const char *cluster, void *context, struct hq_error *err);
+int hq_catalog_clusters(struct hq_catalog *c, hq_catalog_cluster_fn *each, void *context,
+                        struct hq_error *err) HQ_MUST_CHECK;
+/** A number that is another one whenever the catalog has changed, whichever process did it. */
+int hq_catalog_version(struct hq_catalog *c, uint64_t *version, struct hq_error *err) HQ_MUST_CHECK;
 
 /** Jobs: what was begun here and how it ended. @p id is set. */
 int hq_catalog_job_begin(struct hq_catalog *c, const char *cluster, const char *kind, int64_t *id,

@@ -43,6 +43,8 @@ struct hq_backup_list {
     uint64_t unreadable; /**< roots that are damaged: logged and left out */
 };
 void hq_backup_list_clear(struct hq_backup_list *list);
+/** Put roots in order, by the lineages that are there already. */
+void hq_backup_list_sort(struct hq_backup_list *list);
 int hq_backup_list_load(const struct hq_repository *repository, const char *cluster,
                         struct hq_backup_list *out, struct hq_error *err) HQ_MUST_CHECK;
 /** Called once for each cluster with a backup, by name. */

@@ -15,6 +15,10 @@ struct hq_wal_piece {
     uint32_t timeline;
     uint64_t start_lsn, end_lsn; /**< 0, 0: a history file */
     bool complete;               /**< a whole segment */
+    bool known;                  /**< what follows is its header's; false: nobody read that yet */
+    uint32_t parent;             /**< history file: the timeline it branched from; 0: not told */
+    uint64_t begin_lsn;          /**< history file: where */
+    int64_t first_commit_us, last_commit_us; /**< 0: none */
     uint64_t object_size;
 };
 
@@ -30,11 +34,22 @@ void hq_timeline_path_clear(struct hq_timeline_path *path);
 /** Decode a history file's content; @p timeline is the one it is of. CORRUPT. */
 int hq_timeline_path_decode(uint32_t timeline, const char *text, size_t len,
                             struct hq_timeline_path *out, struct hq_error *err) HQ_MUST_CHECK;
+/** Whether a recovery along @p path still is on @p timeline at @p lsn. */
+bool hq_timeline_path_passes(const struct hq_timeline_path *path, uint32_t timeline, uint64_t lsn);
 
 /** List wal/<cluster>/<system>/. */
 int hq_wal_inventory_load(const struct hq_repository *repository, const char *cluster,
                           uint64_t system_identifier, uint32_t segment_size,
                           struct hq_wal_inventory **out, struct hq_error *err) HQ_MUST_CHECK;
+/** An empty one, to be fed by whoever knows what is stored; every object with its header. */
+struct hq_wal_inventory *hq_wal_inventory_new(const char *cluster, uint64_t system_identifier,
+                                              uint32_t segment_size,
+                                              struct hq_error *err) HQ_MUST_CHECK;
+/** Objects of another system are passed over. */
+int hq_wal_inventory_add(struct hq_wal_inventory *inventory, const struct hq_wal_info *info,
+                         struct hq_error *err) HQ_MUST_CHECK;
+/** The last one was added: only now may it be read. */
+void hq_wal_inventory_ready(struct hq_wal_inventory *inventory);
 void hq_wal_inventory_free(struct hq_wal_inventory *inventory);
 /** Object name of @p piece. */
 void hq_wal_piece_name(const struct hq_wal_inventory *inventory, const struct hq_wal_piece *piece,
@@ -47,6 +62,14 @@ void hq_wal_piece_name(const struct hq_wal_inventory *inventory, const struct hq
 int hq_wal_inventory_path(const struct hq_wal_inventory *inventory, uint32_t timeline,
                           uint32_t from_timeline, uint64_t after_lsn, struct hq_timeline_path *out,
                           struct hq_error *err) HQ_MUST_CHECK;
+
+/**
+ * Paths of all timelines that have a history file, newest first: @p paths and each in it are the
+ * caller's. With a restore key the files are read, else (and where it was fed) the headers tell.
+ */
+int hq_wal_inventory_histories(const struct hq_wal_inventory *inventory,
+                               struct hq_timeline_path **paths, size_t *count,
+                               struct hq_error *err) HQ_MUST_CHECK;
 
 /** WAL without a hole from a backup on. */
 struct hq_wal_coverage {
@@ -67,6 +90,24 @@ int hq_wal_inventory_cover(const struct hq_wal_inventory *inventory,
  */
 int hq_wal_inventory_later(const struct hq_wal_inventory *inventory, uint32_t timeline,
                            struct hq_wal_coverage *out, struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * Where WAL of @p path goes on behind a hole at @p lsn: *segment is the start of the first later
+ * segment of which something is stored, *piece that of the first object that begins behind @p lsn.
+ * UINT64_MAX each: there is none.
+ */
+void hq_wal_inventory_resume(const struct hq_wal_inventory *inventory,
+                             const struct hq_timeline_path *path, uint64_t lsn, uint64_t *segment,
+                             uint64_t *piece);
+/** The timeline whose file PostgreSQL asks for first, of the segment that holds @p lsn. */
+uint32_t hq_wal_inventory_timeline_at(const struct hq_wal_inventory *inventory,
+                                      const struct hq_timeline_path *path, uint64_t lsn);
+/**
+ * Time of the oldest commit in @p coverage, 0 if there is none: headers are read from its beginning
+ * on until one has it.
+ */
+int hq_wal_coverage_first_commit(const struct hq_wal_inventory *inventory,
+                                 const struct hq_wal_coverage *coverage, int64_t *time_us,
+                                 struct hq_error *err) HQ_MUST_CHECK;
 /**
  * Time of the newest commit that @p coverage reaches, 0 if there is none: headers are read from
  * the end backwards until one has it.

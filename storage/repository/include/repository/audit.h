@@ -36,6 +36,11 @@ struct hq_audit_record {
 /** Publish @p record, signed by the keyring's writer; durable when it returns 0. */
 int hq_audit_write(const struct hq_repository *repository, const struct hq_audit_record *record,
                    struct hq_error *err) HQ_MUST_CHECK;
+/** Whether @p name is that of a record of @p cluster. */
+bool hq_audit_name_valid(const char *name, const char *cluster);
+/** Read and verify the record @p name. CORRUPT, also when it is another's. */
+int hq_audit_read(const struct hq_repository *repository, const char *cluster, const char *name,
+                  struct hq_audit_record *out, struct hq_error *err) HQ_MUST_CHECK;
 typedef int hq_audit_fn(const struct hq_audit_record *record, void *context, struct hq_error *err);
 /** Every record of @p cluster in order of time. Damaged ones are logged and left out. */
 int hq_audit_list(const struct hq_repository *repository, const char *cluster, hq_audit_fn *each,

@@ -24,6 +24,9 @@ struct hq_lineages {
     size_t count, cap;
 };
 void hq_lineages_clear(struct hq_lineages *lineages);
+/** Take in a record, of any kind; in order of time. An hq_audit_fn of hq_lineages. */
+int hq_lineages_add(const struct hq_audit_record *record, void *lineages,
+                    struct hq_error *err) HQ_MUST_CHECK;
 /** Read the records. None is a cluster that is the system it always was. */
 int hq_lineages_load(const struct hq_repository *repository, const char *cluster,
                      struct hq_lineages *out, struct hq_error *err) HQ_MUST_CHECK;

@@ -1,0 +1,45 @@
+/**
+ * @file continuity_internal.h
+ * The parts of the computation: continuity.c finds paths and backups, continuity_path.c what of one
+ * path is stored.
+ *
+ * A lineage is one system's WAL. A path is what recovery from a backup to the end passes through;
+ * backups whose recovery ends on the same timeline share one. A stretch is a maximal piece of a
+ * path, from the first byte of a segment on, that is stored without a hole.
+ */
+#ifndef HQ_RESTORE_CONTINUITY_INTERNAL_H
+#define HQ_RESTORE_CONTINUITY_INTERNAL_H
+
+#include "restore/continuity.h"
+
+struct lineage {
+    uint64_t system_identifier;
+    struct hq_wal_inventory *wal;
+    struct hq_timeline_path *histories; /* newest first */
+    size_t history_count;
+};
+
+struct stretch {
+    uint64_t start, end;
+    uint32_t end_timeline;
+    int64_t first_commit_us, last_commit_us;
+};
+
+struct path {
+    size_t lineage;
+    struct hq_timeline_path steps;
+    uint64_t start; /* of its earliest backup */
+    uint32_t segment_size;
+    size_t last_backup; /* the newest one's number */
+    struct stretch *stretches;
+    size_t count, cap;
+};
+
+void path_clear(struct path *path);
+/** Fill in the stretches, and append the gaps between them to @p out. */
+int path_walk(struct path *path, const struct lineage *lineage, struct hq_continuity *out,
+              struct hq_error *err) HQ_MUST_CHECK;
+/** The stretch that holds all from the segment of @p start up to @p stop; NULL: there is none. */
+const struct stretch *path_find(const struct path *path, uint64_t start, uint64_t stop);
+
+#endif

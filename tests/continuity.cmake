@@ -1,0 +1,3 @@
+# What is recoverable, from listings and from the catalog.
+hq_unit(continuity DEPENDS hq_engine hq_storage_memory)
+target_sources(continuity_test PRIVATE unit/fixture.c)
