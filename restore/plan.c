@@ -15,18 +15,17 @@ hq_plan_clear(struct hq_plan *plan)
     *plan = (struct hq_plan){0};
 }
 
-/* Objects beyond the target's segment are not needed. */
+/*
+ * The end of the backup and no further. For every other target the WAL behind it stays part of the
+ * plan: who has looked at the data there may go on to a later one.
+ */
 static void
 trim(struct hq_plan *plan)
 {
     struct hq_wal_coverage *c = &plan->coverage;
-    uint64_t needed_to;
+    uint64_t needed_to = plan->root.stop_lsn;
 
-    if (plan->target.type == HQ_TARGET_LSN)
-        needed_to = plan->target.lsn;
-    else if (plan->target.type == HQ_TARGET_IMMEDIATE)
-        needed_to = plan->root.stop_lsn;
-    else
+    if (plan->target.type != HQ_TARGET_IMMEDIATE)
         return;
     needed_to += plan->root.wal_segment_size - needed_to % plan->root.wal_segment_size;
     while (c->count > 0 && c->pieces[c->count - 1].start_lsn >= needed_to)

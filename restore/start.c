@@ -72,6 +72,29 @@ prepare(struct hq_server *server, const char *directory, struct hq_error *err)
     return choose_socket(server, err);
 }
 
+/* Recovery never goes back; of a transaction or a name only the server finds out. */
+static int
+check_behind(const struct hq_server *server, const struct hq_start_reached *reached,
+             const struct hq_target *target, struct hq_error *err)
+{
+    bool past = target->type == HQ_TARGET_IMMEDIATE ||
+                (target->type == HQ_TARGET_TIME && reached->time_us != 0 &&
+                 target->time_us < reached->time_us) ||
+                (target->type == HQ_TARGET_LSN && target->lsn < reached->lsn);
+
+    if (server->settings.target.type == HQ_TARGET_IMMEDIATE) {
+        hq_fail(err, HQ_E_RANGE,
+                "%s was restored with --immediate: it has no WAL behind its backup",
+                server->directory);
+        return hq_error_hint(err, "restore to another directory, with the target or with --latest");
+    }
+    if (!past)
+        return 0;
+    hq_fail(err, HQ_E_RANGE, "that lies before where this recovery is already");
+    return hq_error_hint(err, "recovery only goes forward: for an earlier point restore to another "
+                              "directory");
+}
+
 /* Write another target. The server does not run. */
 static int
 set_target(struct hq_server *server, const struct hq_target *target, struct hq_error *err)
@@ -103,13 +126,16 @@ take_over(struct hq_server *server, struct hq_error *err)
 static int
 begin(struct hq_server *server, struct hq_error *err)
 {
+    static const struct hq_start_reached none;
     int runs = find_running(server, err);
 
     if (runs < 0)
         return -1;
     if (runs == 1)
         return take_over(server, err);
-    if (server->options.target != NULL && set_target(server, server->options.target, err) != 0)
+    if (server->options.target != NULL &&
+        (check_behind(server, &none, server->options.target, err) != 0 ||
+         set_target(server, server->options.target, err) != 0))
         return -1;
     return start_server(server, err);
 }
@@ -168,28 +194,11 @@ hq_start_connect_command(const struct hq_server *server, char *out, size_t size)
              server->options.user);
 }
 
-/* Recovery never goes back; of a transaction or a name only the server finds out. */
-static int
-check_behind(const struct hq_start_reached *reached, const struct hq_target *target,
-             struct hq_error *err)
-{
-    bool past = target->type == HQ_TARGET_IMMEDIATE ||
-                (target->type == HQ_TARGET_TIME && reached->time_us != 0 &&
-                 target->time_us < reached->time_us) ||
-                (target->type == HQ_TARGET_LSN && target->lsn < reached->lsn);
-
-    if (!past)
-        return 0;
-    hq_fail(err, HQ_E_RANGE, "that lies before where this recovery is already");
-    return hq_error_hint(err, "recovery only goes forward: for an earlier point restore to another "
-                              "directory");
-}
-
 int
 hq_start_retarget(struct hq_server *server, const struct hq_start_reached *reached,
                   const struct hq_target *target, struct hq_error *err)
 {
-    if (check_behind(reached, target, err) != 0 || start_process_stop(server, err) != 0 ||
+    if (check_behind(server, reached, target, err) != 0 || start_process_stop(server, err) != 0 ||
         set_target(server, target, err) != 0)
         return -1;
     return start_server(server, err);

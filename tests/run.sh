@@ -93,6 +93,7 @@ step_main() {
 }
 step_governor() { many governor bash tests/integration/governor.sh; }
 step_recovery() { many recovery bash tests/integration/recovery.sh; }
+step_versions() { many versions bash tests/integration/versions.sh; }
 step_crash() { many crash bash tests/crash/run.sh; }
 step_torture() { many torture bash tests/torture/run.sh; }
 step_interop() { many interop bash tests/interop/run.sh; }
@@ -106,7 +107,7 @@ step_fuzz() {
 
 started=$(date +%s)
 sh docs/packages.sh test || exit 1
-steps=${*:-format build unit docs storage main governor recovery crash torture interop fuzz}
+steps=${*:-format build unit docs storage main versions governor recovery crash torture interop fuzz}
 for step in $steps; do
     echo "---- $step ($(($(date +%s) - started)) s)"
     "step_$step"

@@ -132,6 +132,10 @@ if [ "$(id -u)" = 0 ]; then
     refuse "a directory of somebody else's" 7 "belongs to" setpriv --reuid=nobody --regid=nogroup --clear-groups "$scratch/bin/hq-restore" start "$dir"
 fi
 
+bring --immediate
+refuse "going on from the end of the backup" 17 "restored with --immediate" start "$dir" --latest
+check "the end of the backup" start "$dir" --action shutdown
+
 # ---- at a terminal -------------------------------------------------------------------------------
 bring --target-time "$time_1"
 chmod 755 "$scratch"

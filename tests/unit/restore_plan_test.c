@@ -28,10 +28,10 @@ every_target_finds_its_backup(void **state)
         {{.type = HQ_TARGET_TIME, .time_us = FIXTURE_TIME_US + HOUR + 60000000}, 2, SEGMENT(4)},
         {{.type = HQ_TARGET_TIME, .time_us = FIXTURE_TIME_US + HOUR + 59999999}, 1, SEGMENT(4)},
         {{.type = HQ_TARGET_TIME, .time_us = FIXTURE_TIME_US + 60000000}, 1, SEGMENT(4)},
-        {{.type = HQ_TARGET_LSN, .lsn = 0x2200100}, 2, SEGMENT(2)},
-        {{.type = HQ_TARGET_LSN, .lsn = 0x22000ff}, 1, SEGMENT(2)},
-        {{.type = HQ_TARGET_LSN, .lsn = 0x2000100}, 1, SEGMENT(0)},
-        {{.type = HQ_TARGET_LSN, .lsn = 0x2100000}, 1, SEGMENT(1)},
+        {{.type = HQ_TARGET_LSN, .lsn = 0x2200100}, 2, SEGMENT(4)},
+        {{.type = HQ_TARGET_LSN, .lsn = 0x22000ff}, 1, SEGMENT(4)},
+        {{.type = HQ_TARGET_LSN, .lsn = 0x2000100}, 1, SEGMENT(4)},
+        {{.type = HQ_TARGET_LSN, .lsn = 0x2100000}, 1, SEGMENT(4)},
         {{.type = HQ_TARGET_LSN, .lsn = 0x2400500}, 2, SEGMENT(4)},
     };
     struct hq_error err = {0};

@@ -79,7 +79,7 @@ struct hq_plan {
     bool former;    /**< the cluster is another system by now */
     struct hq_wal_inventory *wal;
     struct hq_timeline_path path;
-    struct hq_wal_coverage coverage; /**< up to what the target needs at most */
+    struct hq_wal_coverage coverage; /**< to the end; for IMMEDIATE to the backup's */
     int64_t last_commit_us;
     struct hq_index_map *index;
     uint64_t damaged_indexes;

@@ -97,7 +97,8 @@ int hq_start_wait(struct hq_server *server, struct hq_start_reached *reached,
                   struct hq_error *err) HQ_MUST_CHECK;
 /**
  * Go on to another target: stops the server, writes the target (durable) and starts it again; then
- * wait. RANGE, and nothing has changed, when it is not behind @p reached.
+ * wait. RANGE, and nothing has changed, when it is not behind @p reached, or the restore was made
+ * for the end of the backup only.
  */
 int hq_start_retarget(struct hq_server *server, const struct hq_start_reached *reached,
                       const struct hq_target *target, struct hq_error *err) HQ_MUST_CHECK;
