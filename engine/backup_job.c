@@ -143,8 +143,12 @@ wait_for_wal(struct hq_site *site, const struct hq_root *root, const volatile in
                     "backup %s is stored, but its WAL up to %X/%X is not (it reaches %X/%X)",
                     root->backup, (unsigned)(root->stop_lsn >> 32), (unsigned)root->stop_lsn,
                     (unsigned)(lsn >> 32), (unsigned)lsn);
-            return hq_error_hint(err, "it becomes recoverable when hq-backupd has caught up; "
-                                      "look at its log");
+            return hq_error_hint(err, "%s",
+                                 site->config->wal.source == HQ_CONFIG_WAL_PUSH
+                                     ? "it becomes recoverable when archive_command has pushed it; "
+                                       "look at pg_stat_archiver and the server's log"
+                                     : "it becomes recoverable when hq-backupd has caught up; "
+                                       "look at its log");
         }
         if (!hq_clock_sleep_ms(WAL_POLL_MS, stop))
             return hq_fail(err, HQ_E_INTERRUPTED, "stopped while waiting for the WAL of backup %s",

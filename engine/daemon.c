@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon_control.h"
 #include "engine/archive_thread.h"
 #include "engine/backup_job.h"
 #include "engine/governor.h"
@@ -26,8 +27,9 @@ static const int64_t longest_retry_us = INT64_C(3600) * 1000000;
 struct daemon {
     struct hq_site *site;
     const volatile int *stop;
-    struct hq_archive_thread *archive;
+    struct hq_archive_thread *archive; /**< NULL: WAL is pushed */
     struct hq_governor *governor;
+    struct daemon_control control;
     bool scheduled;
     struct hq_cron cron;
     int64_t due_us; /**< 0: never */
@@ -107,10 +109,12 @@ back_up(struct daemon *d)
 
 /* A backup that began before its WAL is being kept could never be restored. */
 static bool
-streaming(struct daemon *d)
+wal_is_kept(struct daemon *d)
 {
     struct hq_archiver_position position;
 
+    if (d->archive == NULL)
+        return true;
     hq_archive_thread_position(d->archive, &position);
     return position.streaming;
 }
@@ -119,8 +123,12 @@ static void
 loop(struct daemon *d)
 {
     while (!*d->stop) {
-        if (d->due_us != 0 && hq_clock_wall_us() >= d->due_us && streaming(d))
+        if (d->due_us != 0 && hq_clock_wall_us() >= d->due_us && wal_is_kept(d)) {
+            atomic_store(&d->control.backup_since_us, hq_clock_wall_us());
             back_up(d);
+            atomic_store(&d->control.backup_since_us, 0);
+        }
+        atomic_store(&d->control.backup_due_us, d->due_us);
         (void)hq_clock_sleep_ms(LOOK_MS, d->stop);
     }
 }
@@ -131,6 +139,8 @@ start_archiving(struct daemon *d, struct hq_error *err)
 {
     bool told = false;
 
+    if (d->site->config->wal.source == HQ_CONFIG_WAL_PUSH)
+        return 0;
     while (hq_archive_thread_start(d->site, note_archive_end, NULL, &d->archive, err) != 0) {
         if (err->code != HQ_E_BUSY)
             return -1;
@@ -166,6 +176,8 @@ start_governor(struct daemon *d, struct hq_error *err)
     };
     struct hq_error second = {0};
 
+    if (d->archive == NULL)
+        return 0; /* WAL is pushed: there is no slot to watch */
     if (hq_governor_start(&options, &d->governor, err) == 0)
         return 0;
     if (hq_archive_thread_stop(d->archive, &second) != 0)
@@ -188,6 +200,35 @@ prepare(struct daemon *d, struct hq_error *err)
     return start_archiving(d, err) != 0 ? -1 : start_governor(d, err);
 }
 
+static int
+stop_archiving(struct daemon *d, struct hq_error *err)
+{
+    if (d->archive == NULL || hq_archive_thread_stop(d->archive, err) == 0)
+        return 0;
+    return hq_error_prefix(err, "archive WAL");
+}
+
+/* The control socket is there as long as there is something to ask about. */
+static int
+run(struct daemon *d, struct hq_error *err)
+{
+    struct hq_error archive_err = {0};
+    int failed;
+
+    d->control.site = d->site;
+    d->control.archive = d->archive;
+    d->control.governor = d->governor;
+    failed = daemon_control_start(&d->control, d->stop, err);
+    if (failed == 0)
+        loop(d);
+    daemon_control_stop(&d->control);
+    hq_governor_stop(d->governor);
+    if (stop_archiving(d, &archive_err) == 0)
+        return failed;
+    *err = archive_err;
+    return -1;
+}
+
 int
 hq_daemon_run(struct hq_site *site, const volatile int *stop, struct hq_error *err)
 {
@@ -199,10 +240,8 @@ hq_daemon_run(struct hq_site *site, const volatile int *stop, struct hq_error *e
            HQ_F_TEXT("cluster", site->config->cluster.name),
            HQ_F_TEXT("region", site->config->region),
            HQ_F_TEXT("repository", hq_store_url(site->store)));
-    loop(&d);
-    hq_governor_stop(d.governor);
-    if (hq_archive_thread_stop(d.archive, err) != 0)
-        return hq_error_prefix(err, "archive WAL");
+    if (run(&d, err) != 0)
+        return -1;
     hq_log(HQ_LOG_INFO, "hq-backupd has stopped", HQ_F_TEXT("cluster", site->config->cluster.name));
     return 0;
 }

@@ -16,10 +16,20 @@ int
 main(int argc, char **argv)
 {
     const struct hq_command commands[] = {
-        command_init,           command_key_sidecar,  command_config,
-        command_check,          command_backup,       command_list,
-        command_show,           command_verify,       command_catalog_rebuild,
-        command_lineage_accept, command_lineage_list, {0},
+        command_init,
+        command_key_sidecar,
+        command_config,
+        command_check,
+        command_backup,
+        command_list,
+        command_show,
+        command_verify,
+        command_catalog_rebuild,
+        command_lineage_accept,
+        command_lineage_list,
+        command_status,
+        command_wal_push,
+        {0},
     };
     const struct hq_program program = {
         .name = "hq-backup",

@@ -83,6 +83,7 @@ step_unit() {
     grep -q 'not ok' "$logs/unit.tap" && cat "$logs/unit.log"
     many unit cat "$logs/unit.tap"
 }
+step_push() { many push bash tests/integration/push.sh; }
 step_docs() { many docs sh tests/integration/docs.sh; }
 step_storage() { many storage bash tests/integration/storage.sh build/dev/tests; }
 step_main() {
@@ -107,7 +108,7 @@ step_fuzz() {
 
 started=$(date +%s)
 sh docs/packages.sh test || exit 1
-steps=${*:-format build unit docs storage main versions governor recovery crash torture interop fuzz}
+steps=${*:-format build unit docs storage main push versions governor recovery crash torture interop fuzz}
 for step in $steps; do
     echo "---- $step ($(($(date +%s) - started)) s)"
     "step_$step"

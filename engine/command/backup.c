@@ -72,6 +72,8 @@ see_to_wal(struct hq_site *site, struct hq_archive_thread **archive, atomic_bool
 {
     struct hq_archiver_position position = {0};
 
+    if (site->config->wal.source == HQ_CONFIG_WAL_PUSH)
+        return 0; /* archive_command brings it */
     if (hq_archive_thread_start(site, note_archive_end, ended, archive, err) != 0) {
         if (err->code != HQ_E_BUSY)
             return -1;

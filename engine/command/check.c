@@ -132,6 +132,30 @@ check_settings(struct check_report *r, struct hq_pg *pg)
         check_found(r, "server settings", "wal_level and full_page_writes suit", NULL);
 }
 
+/* What archive_command runs may be a script of the site's own: only that there is one counts. */
+static void
+check_archiving(struct check_report *r, struct hq_pg *pg)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf mode = {0}, command = {0};
+    struct hq_error err = {0};
+
+    if (hq_pg_show(pg, "archive_mode", &mode, &err) != 0 ||
+        hq_pg_show(pg, "archive_command", &command, &err) != 0) {
+        check_found(r, "archiving", NULL, &err);
+        return;
+    }
+    /* While archive_mode is off, archive_command reads "(disabled)". */
+    if (strcmp(hq_buf_text(&mode), "off") != 0 && command.len > 0) {
+        check_found(r, "archiving", "archive_mode is on and there is an archive_command", NULL);
+        return;
+    }
+    hq_fail(&err, HQ_E_SERVER, "wal.source is push, and the server has no archive_command");
+    hq_error_hint(&err, "in postgresql.conf: archive_mode = on and archive_command = 'hq-backup "
+                        "wal-push %%p', then restart the server; or wal.source: stream");
+    check_found(r, "archiving", NULL, &err);
+}
+
 static void
 check_slot(struct check_report *r, const struct hq_site *site, struct hq_pg *pg)
 {
@@ -168,8 +192,12 @@ check_server(struct check_report *r, const struct hq_site *site)
              system.checksums ? "on" : "off");
     check_found(r, "connection", detail, NULL);
     check_settings(r, pg);
-    check_slot(r, site, pg);
-    check_governor(r, site, &system);
+    if (site->config->wal.source == HQ_CONFIG_WAL_PUSH) {
+        check_archiving(r, pg);
+    } else {
+        check_slot(r, site, pg);
+        check_governor(r, site, &system);
+    }
     check_habits(r, pg, &system);
     hq_pg_close(pg);
 }

@@ -18,7 +18,7 @@ struct common_values {
 /** Tables and functions of the commands, for hq-backup.c. */
 extern const struct hq_command command_init, command_key_sidecar, command_check, command_backup,
     command_list, command_show, command_verify, command_catalog_rebuild, command_config,
-    command_lineage_accept, command_lineage_list;
+    command_lineage_accept, command_lineage_list, command_wal_push, command_status;
 
 /** Open what --config names; hq_site_close() in any case. */
 int command_open_site(const struct hq_command_line *line, struct hq_site *site,

@@ -25,6 +25,9 @@ static const char *const checkpoints[] = {
     [HQ_CONFIG_CHECKPOINT_FAST] = "fast", [HQ_CONFIG_CHECKPOINT_SPREAD] = "spread", NULL};
 static const char *const slot_policies[] = {[HQ_CONFIG_PROTECT_WAL] = "protect-wal", NULL};
 
+static const char *const wal_sources[] = {
+    [HQ_CONFIG_WAL_STREAM] = "stream", [HQ_CONFIG_WAL_PUSH] = "push", NULL};
+
 const char *const hq_config_sections[] = {
     "log", "repository", "cluster", "wal", "spool", "slot", "backup", NULL,
 };
@@ -173,6 +176,14 @@ const struct hq_config_row hq_config_rows[] = {
      .form = "1 to 63 of a-z 0-9 _",
      .help = "Physical replication slot that holds WAL until the repository has it."},
 
+    {.name = "wal.source",
+     .kind = HQ_KIND_WORD,
+     .offset = AT(wal.source),
+     .value = "stream",
+     .words = wal_sources,
+     .help =
+         "How WAL gets here: streamed by hq-backupd, about a second behind the server, or pushed "
+         "by the server's archive_command, a segment at a time."},
     {.name = "wal.flush_interval",
      .kind = HQ_KIND_DURATION_MS,
      .offset = AT(wal.flush_interval_ms),

@@ -67,7 +67,14 @@ struct hq_config_cluster {
     char *slot;
 };
 
+/** How WAL gets into the repository. */
+enum hq_config_wal_source {
+    HQ_CONFIG_WAL_STREAM, /**< hq-backupd streams it; what is pushed besides is welcome */
+    HQ_CONFIG_WAL_PUSH    /**< by archive_command alone: no slot, no stream */
+};
+
 struct hq_config_wal {
+    enum hq_config_wal_source source;
     uint32_t flush_interval_ms;
     uint32_t wait_timeout_ms; /**< how long a backup waits for its WAL in the repository */
 };

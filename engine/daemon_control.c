@@ -1,0 +1,146 @@
+#include "daemon_control.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum {
+    LSN_TEXT_MAX = 24,
+    PUSHES_AT_ONCE = 3
+};
+
+static json_t *
+time_or_null(int64_t us)
+{
+    char text[HQ_TIME_TEXT_MAX];
+
+    return us != 0 ? json_string(hq_time_format(us, text)) : json_null();
+}
+
+static json_t *
+lsn_json(uint64_t lsn)
+{
+    char text[LSN_TEXT_MAX];
+
+    (void)snprintf(text, sizeof text, "%" PRIX32 "/%" PRIX32, (uint32_t)(lsn >> 32), (uint32_t)lsn);
+    return json_string(text);
+}
+
+static json_t *
+stream_json(struct daemon_control *d)
+{
+    struct hq_archiver_position p;
+    char system[24];
+
+    if (d->archive == NULL)
+        return json_null();
+    hq_archive_thread_position(d->archive, &p);
+    (void)snprintf(system, sizeof system, "%" PRIu64, p.system_identifier);
+    return json_pack("{s:b, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "streaming", p.streaming,
+                     "system_identifier", system, "timeline", (json_int_t)p.timeline,
+                     "received_lsn", lsn_json(p.received_lsn), "written_lsn",
+                     lsn_json(p.written_lsn), "durable_lsn", lsn_json(p.durable_lsn), "last_commit",
+                     time_or_null(p.last_commit_us), "delay_us", (json_int_t)p.delay_us,
+                     "spool_bytes", (json_int_t)p.spool_bytes, "gaps", (json_int_t)p.gaps);
+}
+
+static json_t *
+slot_json(struct daemon_control *d)
+{
+    struct hq_governor_status s;
+
+    if (d->governor == NULL)
+        return json_null();
+    hq_governor_status(d->governor, &s);
+    return json_pack("{s:b, s:o, s:s, s:s, s:I}", "known", s.known, "looked",
+                     time_or_null(s.looked_us), "stage", hq_slot_stage_name(s.stage), "health",
+                     hq_slot_health_name(s.slot.health), "retained_bytes",
+                     (json_int_t)s.slot.retained_bytes);
+}
+
+static json_t *
+push_json(struct daemon_control *d)
+{
+    struct hq_wal_push_counts c;
+
+    hq_wal_pusher_counts(d->pusher, &c);
+    return json_pack("{s:I, s:I, s:I, s:s, s:o}", "stored", (json_int_t)c.stored, "present",
+                     (json_int_t)c.present, "failed", (json_int_t)c.failed, "last_file", c.last,
+                     "last_at", time_or_null(c.last_at_us));
+}
+
+static void
+answer_status(void *context, const char *argument, struct hq_control_reply *reply)
+{
+    struct daemon_control *d = context;
+    const struct hq_config *config = d->site->config;
+    int64_t since = atomic_load(&d->backup_since_us);
+    struct hq_error err = {0};
+    json_t *json;
+
+    (void)argument;
+    json = json_pack("{s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:o, s:{s:b, s:o, s:o}}", "cluster",
+                     config->cluster.name, "version", HQ_VERSION, "pid", (json_int_t)getpid(),
+                     "started", time_or_null(d->started_us), "wal_source",
+                     config->wal.source == HQ_CONFIG_WAL_PUSH ? "push" : "stream", "stream",
+                     stream_json(d), "slot", slot_json(d), "push", push_json(d), "backup",
+                     "running", since != 0, "since", time_or_null(since), "next",
+                     time_or_null(atomic_load(&d->backup_due_us)));
+    if (json == NULL) {
+        hq_fail(&err, HQ_E_NOMEM, "status");
+        hq_control_answer(reply, &err, NULL);
+        return;
+    }
+    hq_control_answer(reply, NULL, json);
+    json_decref(json);
+}
+
+static void
+answer_pushed(void *context, const struct hq_error *why)
+{
+    hq_control_answer(context, why, NULL);
+}
+
+static void
+answer_push(void *context, const char *argument, struct hq_control_reply *reply)
+{
+    struct daemon_control *d = context;
+    struct hq_error err = {0};
+
+    /* The asker's directory is not the daemon's. */
+    if (argument[0] != '/') {
+        hq_fail(&err, HQ_E_USAGE, "a WAL file is pushed by its absolute path");
+        hq_control_answer(reply, &err, NULL);
+        return;
+    }
+    hq_wal_push(d->pusher, argument, answer_pushed, reply);
+}
+
+static const struct hq_control_operation operations[] = {
+    {.name = "status", .run = answer_status, .at_once = HQ_CONTROL_THREADS},
+    {.name = "push", .run = answer_push, .at_once = PUSHES_AT_ONCE},
+    {0},
+};
+
+int
+daemon_control_start(struct daemon_control *d, const volatile int *stop, struct hq_error *err)
+{
+    d->started_us = hq_clock_wall_us();
+    if (hq_wal_pusher_new(d->site, stop, &d->pusher, err) == 0 &&
+        hq_control_start(d->site, operations, d, &d->server, err) == 0)
+        return 0;
+    daemon_control_stop(d);
+    return -1;
+}
+
+void
+daemon_control_stop(struct daemon_control *d)
+{
+    hq_control_stop(d->server);
+    hq_wal_pusher_free(d->pusher);
+    d->server = NULL;
+    d->pusher = NULL;
+}
