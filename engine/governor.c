@@ -14,19 +14,23 @@ enum {
     FAST_MS = 1000,
     AGREE = 2
 };
+/* Each try of a connection that is not allowed is a line in the server's log. */
+static const int64_t ordinary_retry_us = INT64_C(60) * 1000000;
 
 /*
  * Belongs to the thread but for `status`, which `mutex` guards. `pg` is kept between looks; after a
- * failed one it is given up, because half an answer may be left in it.
+ * failed one it is given up, because half an answer may be left in it, unless it answered that it
+ * can't tell.
  */
 struct hq_governor {
     struct hq_governor_options options;
     pthread_t thread;
     volatile int stop;
     struct hq_pg *pg;
+    int64_t ordinary_at_us; /**< monotonic: no sooner is an ordinary connection tried */
     struct hq_trend trend;
     unsigned doubts; /**< looks in a row with a verdict that was not acted upon yet */
-    struct hq_governor_trouble blind, unmeasured;
+    struct hq_governor_trouble partial, blind, unmeasured;
     pthread_mutex_t mutex;
     struct hq_governor_status status;
 };
@@ -47,15 +51,55 @@ hq_governor_free_space(const char *wal_directory, uint64_t *out, struct hq_error
     return 0;
 }
 
+/* @return 0 connected, 1 not allowed, -1 */
+static int
+connect_ordinary(struct hq_governor *g, struct hq_error *err)
+{
+    struct hq_pg_options options = g->options.connection;
+    struct hq_pg *pg;
+
+    options.database = HQ_GOVERNOR_DATABASE;
+    if (hq_pg_connect(&options, &pg, err) == 0) {
+        hq_pg_close(g->pg);
+        g->pg = pg;
+        g->ordinary_at_us = INT64_MAX;
+        hq_governor_tell_relief(&g->partial, "all of the slot's state is seen again");
+        return 0;
+    }
+    if (hq_code_retryable(err->code))
+        return -1;
+    hq_governor_tell_trouble(
+        &g->partial, "no ordinary connection: only a part of the slot's state is seen", err);
+    hq_error_clear(err);
+    g->ordinary_at_us = hq_clock_monotonic_us() + ordinary_retry_us;
+    return 1;
+}
+
+/* What is allowed for certain is a replication connection: it tells less, but that it tells. */
+static int
+reach(struct hq_governor *g, struct hq_error *err)
+{
+    if (hq_clock_monotonic_us() >= g->ordinary_at_us) {
+        int rc = connect_ordinary(g, err);
+
+        if (rc <= 0)
+            return rc;
+    }
+    return g->pg != NULL ? 0 : hq_pg_connect(&g->options.connection, &g->pg, err);
+}
+
 static int
 look_at_slot(struct hq_governor *g, struct hq_slot_state *out, struct hq_error *err)
 {
-    if (g->pg == NULL && hq_pg_connect(&g->options.connection, &g->pg, err) != 0)
+    if (reach(g, err) != 0)
         return -1;
     if (hq_pg_slot_state(g->pg, g->options.slot, &g->stop, out, err) == 0)
         return 0;
+    if (err->code == HQ_E_UNSUPPORTED)
+        return -1;
     hq_pg_close(g->pg);
     g->pg = NULL;
+    g->ordinary_at_us = 0;
     return -1;
 }
 
@@ -202,7 +246,6 @@ hq_governor_start(const struct hq_governor_options *options, struct hq_governor 
         return hq_fail(err, HQ_E_NOMEM, "slot governor");
     g->options = *options;
     g->options.connection.application = "hq-backup-governor";
-    g->options.connection.database = HQ_GOVERNOR_DATABASE;
     g->status.full_s = -1;
     pthread_mutex_init(&g->mutex, NULL);
     rc = pthread_create(&g->thread, NULL, run, g);

@@ -130,6 +130,8 @@ advise(const struct hq_config_slot *limits, const struct hq_slot_facts *facts, e
     if (stage == HQ_STAGE_CRITICAL && limits->policy == HQ_CONFIG_PROTECT_WAL)
         return "get the store or the connection going again, or enlarge the disk: when it is full "
                "PostgreSQL stops; slot.policy: protect-disk would give up WAL instead";
+    if (facts->slot.partial)
+        return "get the store or the connection going again: `hq-backup check` tests both";
     if (facts->slot.active)
         return "WAL is received but not stored in time: is the store reachable, and fast enough? "
                "`hq-backup check` says";

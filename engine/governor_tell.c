@@ -24,7 +24,8 @@ add_figures(struct fields *f, const struct hq_governor_status *now, char full[HQ
     add(f, HQ_F_TEXT("wal_status", hq_slot_health_name(now->slot.health)));
     if (now->slot.invalidation[0] != '\0')
         add(f, HQ_F_TEXT("invalidation", now->slot.invalidation));
-    add(f, HQ_F_TEXT("receiving", now->slot.active ? "yes" : "no"));
+    if (!now->slot.partial)
+        add(f, HQ_F_TEXT("receiving", now->slot.active ? "yes" : "no"));
     add(f, HQ_F_U64("retained_bytes", now->slot.retained_bytes));
     if (now->free_known)
         add(f, HQ_F_U64("free_bytes", now->free_bytes));

@@ -196,7 +196,7 @@ check_server(struct check_report *r, const struct hq_site *site)
         check_archiving(r, pg);
     } else {
         check_slot(r, site, pg);
-        check_governor(r, site, &system);
+        check_governor(r, site, pg, &system);
     }
     check_habits(r, pg, &system);
     hq_pg_close(pg);

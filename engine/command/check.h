@@ -24,9 +24,9 @@ void check_found(struct check_report *r, const char *what, const char *detail,
 void check_advise(struct check_report *r, const char *what, const char *detail, const char *hint);
 
 /** State of the slot, the governor's thresholds, the disk that they are about. */
-void check_governor(struct check_report *r, const struct hq_site *site,
+void check_governor(struct check_report *r, const struct hq_site *site, struct hq_pg *pg,
                     const struct hq_pg_system *system);
-/** Settings and rights that work and could be better. @p pg is a replication connection. */
+/** Settings and rights that work and could be better. */
 void check_habits(struct check_report *r, struct hq_pg *pg, const struct hq_pg_system *system);
 
 #endif

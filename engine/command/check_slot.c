@@ -27,7 +27,9 @@ report_state(struct check_report *r, const struct hq_site *site, const struct hq
     hq_slot_judge(&site->config->slot, facts, HQ_STAGE_OK, &verdict);
     snprintf(detail, sizeof detail, "%s waits in the slot (%s, %s)",
              hq_bytes_format(slot->retained_bytes, held), hq_slot_health_name(slot->health),
-             slot->active ? "being received" : "nobody receives it now");
+             slot->partial  ? "only a part of its state is seen"
+             : slot->active ? "being received"
+                            : "nobody receives it now");
     if (verdict.stage == HQ_STAGE_OK) {
         check_found(r, state_title, detail, NULL);
         return;
@@ -107,35 +109,40 @@ report_disk(struct check_report *r, const struct hq_site *site, const struct hq_
     check_found(r, disk_title, detail, NULL);
 }
 
+/* As the governor does it: the replication connection serves where an ordinary one may not be. */
 static int
-look(const struct hq_site *site, struct hq_slot_facts *facts, struct hq_error *err)
+look(struct check_report *r, const struct hq_site *site, struct hq_pg *replication,
+     struct hq_slot_facts *facts, struct hq_error *err)
 {
     struct hq_pg_options options = hq_site_connection(site);
+    const struct hq_config *c = site->config;
     struct hq_error ignored = {0};
     struct hq_pg *pg = NULL;
     int failed;
 
     options.application = "hq-backup-check";
     options.database = HQ_GOVERNOR_DATABASE;
-    failed = hq_pg_connect(&options, &pg, err) != 0 ||
-             hq_pg_slot_state(pg, site->config->cluster.slot, NULL, &facts->slot, err) != 0;
+    if (hq_pg_connect(&options, &pg, err) != 0) {
+        check_advise(r, "ordinary connection", err->message, err->hint);
+        hq_error_clear(err);
+    }
+    failed =
+        hq_pg_slot_state(pg != NULL ? pg : replication, c->cluster.slot, NULL, &facts->slot, err);
     hq_pg_close(pg);
-    if (failed)
-        return -1;
     facts->free_known =
-        site->config->slot.wal_directory != NULL &&
-        hq_governor_free_space(site->config->slot.wal_directory, &facts->free_bytes, &ignored) == 0;
-    return 0;
+        c->slot.wal_directory != NULL &&
+        hq_governor_free_space(c->slot.wal_directory, &facts->free_bytes, &ignored) == 0;
+    return failed;
 }
 
 void
-check_governor(struct check_report *r, const struct hq_site *site,
+check_governor(struct check_report *r, const struct hq_site *site, struct hq_pg *pg,
                const struct hq_pg_system *system)
 {
     struct hq_slot_facts facts = {.free_known = false};
     struct hq_error err = {0};
 
-    if (look(site, &facts, &err) != 0) {
+    if (look(r, site, pg, &facts, &err) != 0) {
         check_found(r, state_title, NULL, &err);
         return;
     }

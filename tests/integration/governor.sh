@@ -46,7 +46,7 @@ daemon_start
 wait_for 60 "the first backup" has_backup 1
 catch_up data
 same "a slot that is well is not worth a line" "" "$(stages)"
-check "a role with REPLICATION and CONNECT suffices" test "$(grep -c "can't be looked at" "$log")" = 0
+same "a role with REPLICATION and CONNECT suffices" 0 "$(grep -cE "no ordinary connection|can't be looked at" "$log")"
 check "free space is known" sh -c "! grep -q 'free space of pg_wal.*not known' '$log'"
 
 # ---- What check says of it -----------------------------------------------------------------------
@@ -117,23 +117,38 @@ config=$scratch/other.yaml daemon_start
 wait_for 20 "a look at the primary among several hosts" looks && ok "the primary among several hosts is looked at"
 daemon_stop
 
-# ---- What is missing is said precisely -----------------------------------------------------------
+# ---- What is missing is said precisely, and what can be seen without it is -----------------------
+version=$(sql data -c "SHOW server_version_num")
 : >"$log"
 sql data -c "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC"
 daemon_start
-wait_for 20 "the grant that is missing" said 'GRANT CONNECT ON DATABASE postgres TO keeper'
-ok "a missing grant is named"
+wait_for 20 "the grant that is missing" said 'no ordinary connection.*GRANT CONNECT ON DATABASE postgres TO keeper' &&
+    ok "a missing grant is named"
+sleep 3
+same "... once" 1 "$(grep -c 'no ordinary connection' "$log")"
 check "... and archiving goes on" kill -0 "$daemon"
+if [ "$version" -ge 150000 ]; then
+    must backup check
+    says "check sees a part of it" '^ok +WAL on the server: .*only a part'
+    says "... and advises" 'better: GRANT CONNECT ON DATABASE postgres TO keeper'
+    settings max_slot_wal_keep_size=64MB
+    refuse "... and sees the server's limit" 1 'FAILED slot thresholds: .*max_slot_wal_keep_size is 64' backup check
+    settings max_slot_wal_keep_size=-1
+else
+    refuse "PostgreSQL 14 tells no part of it" 1 'FAILED WAL on the server.*ordinary connection only' backup check
+fi
 sql data -c "GRANT CONNECT ON DATABASE postgres TO PUBLIC"
-wait_for 20 "a governor that can look" said "slot can be looked at again"
+pg_stop data fast
+pg_start data
+wait_for 20 "the whole" said "all of the slot's state is seen again" && ok "what is allowed later is used"
 daemon_stop
 : >"$log"
 sed -i "1i local all keeper reject" "$scratch/data/pg_hba.conf"
 sed -i "1i local replication keeper trust" "$scratch/data/pg_hba.conf"
 sql data -c "SELECT pg_reload_conf()" >/dev/null
 daemon_start
-wait_for 20 "the line that is missing" said 'local postgres keeper scram-sha-256'
-ok "a missing line of pg_hba.conf is named"
+wait_for 20 "the line that is missing" said 'local postgres keeper scram-sha-256' &&
+    ok "a missing line of pg_hba.conf is named"
 sed -i 1,2d "$scratch/data/pg_hba.conf"
 sql data -c "SELECT pg_reload_conf()" >/dev/null
 daemon_stop

@@ -142,6 +142,10 @@ hq_pg_slot_state(struct hq_pg *pg, const char *slot, const volatile int *stop,
 
     if (hq_pg_slot_name_check(slot, err) != 0)
         return -1;
+    if (!pg->ordinary)
+        return hq_pg_slot_read(pg, slot, out, err) != 0
+                   ? hq_error_prefix(err, "look at slot %s", slot)
+                   : 0;
     snprintf(command, sizeof command, query, slot,
              pg->version_number >= VERSION_INVALIDATION ? "s.invalidation_reason" : "NULL");
     if (ask(pg, command, stop, &row, err) != 0)

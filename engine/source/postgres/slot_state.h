@@ -26,4 +26,8 @@ enum hq_slot_column {
 int hq_pg_slot_decode(const PGresult *row, struct hq_slot_state *out,
                       struct hq_error *err) HQ_MUST_CHECK;
 
+/** hq_pg_slot_state() over a replication connection; @p slot is a slot's name. */
+int hq_pg_slot_read(struct hq_pg *pg, const char *slot, struct hq_slot_state *out,
+                    struct hq_error *err) HQ_MUST_CHECK;
+
 #endif

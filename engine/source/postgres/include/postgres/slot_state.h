@@ -5,6 +5,7 @@
  * Asked over an ordinary connection (hq_pg_options.database), for which a role needs LOGIN and
  * CONNECT on one database: pg_replication_slots and the settings are open to everybody. A
  * replication=database connection answers the same, but takes one of max_wal_senders besides.
+ * Where that is not allowed a replication connection tells a part of it, from PostgreSQL 15 on.
  */
 #ifndef HQ_POSTGRES_SLOT_STATE_H
 #define HQ_POSTGRES_SLOT_STATE_H
@@ -30,9 +31,10 @@ enum {
 
 struct hq_slot_state {
     enum hq_slot_health health;
-    bool active;             /**< somebody receives from it */
-    uint64_t end_lsn;        /**< where the server's WAL ends */
-    uint64_t restart_lsn;    /**< oldest WAL it holds; 0: none */
+    bool partial;         /**< active, other slots, UNRESERVED, EXTENDED and INVALID are not told */
+    bool active;          /**< somebody receives from it */
+    uint64_t end_lsn;     /**< where the server's WAL ends */
+    uint64_t restart_lsn; /**< oldest WAL it holds; 0: none */
     uint64_t retained_bytes; /**< from restart_lsn to end_lsn */
     uint64_t other_bytes;    /**< held back anyway, by other slots or wal_keep_size */
     uint64_t keep_bytes;     /**< max_slot_wal_keep_size; HQ_SLOT_UNLIMITED */
@@ -45,8 +47,8 @@ const char *hq_slot_health_name(enum hq_slot_health health);
 
 /**
  * Look at @p slot. Waits 10 s for the answer at most (TRANSIENT), less when *stop (may be NULL) is
- * set (INTERRUPTED); after either the connection is of no further use. UNSUPPORTED when the slot
- * is a logical one.
+ * set (INTERRUPTED); after any failure but UNSUPPORTED the connection is of no further use.
+ * UNSUPPORTED when the slot is a logical one, and from PostgreSQL 14 over a replication connection.
  */
 int hq_pg_slot_state(struct hq_pg *pg, const char *slot, const volatile int *stop,
                      struct hq_slot_state *out, struct hq_error *err) HQ_MUST_CHECK;
