@@ -44,6 +44,9 @@ start(struct hq_site *site, struct hq_archive_thread *t, struct hq_error *err)
         .spool_directory = c->spool.path,
         .flush_interval_ms = c->wal.flush_interval_ms,
         .compression_level = (int)c->backup.compression_level,
+        .durable =
+            c->wal.durable == HQ_CONFIG_DURABLE_SPOOL ? HQ_WAL_DURABLE_SPOOL : HQ_WAL_DURABLE_STORE,
+        .spool_limit = c->spool.limit_bytes,
         .stop = &t->stop,
     };
     int rc;

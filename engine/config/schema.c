@@ -27,6 +27,8 @@ static const char *const slot_policies[] = {[HQ_CONFIG_PROTECT_WAL] = "protect-w
 
 static const char *const wal_sources[] = {
     [HQ_CONFIG_WAL_STREAM] = "stream", [HQ_CONFIG_WAL_PUSH] = "push", NULL};
+static const char *const durables[] = {
+    [HQ_CONFIG_DURABLE_STORE] = "store", [HQ_CONFIG_DURABLE_SPOOL] = "spool", NULL};
 
 const char *const hq_config_sections[] = {
     "log", "repository", "cluster", "wal", "spool", "slot", "backup", NULL,
@@ -192,6 +194,14 @@ const struct hq_config_row hq_config_rows[] = {
      .max = SECONDS(60),
      .help = "While there is new WAL, it goes to the repository this often: so far back may the "
              "recovery point be."},
+    {.name = "wal.durable",
+     .kind = HQ_KIND_WORD,
+     .offset = AT(wal.durable),
+     .value = "store",
+     .words = durables,
+     .help = "Where WAL must be before PostgreSQL is told that it is safe: in the object store, or "
+             "synced in the spool. Until then the slot keeps it, and commits wait that count on "
+             "this receiver (synchronous_standby_names)."},
     {.name = "wal.wait_timeout",
      .kind = HQ_KIND_DURATION_MS,
      .offset = AT(wal.wait_timeout_ms),
@@ -205,6 +215,14 @@ const struct hq_config_row hq_config_rows[] = {
      .offset = AT(spool.path),
      .otherwise = "spool in state_directory",
      .help = "Directory for WAL received and not yet in the repository."},
+    {.name = "spool.limit",
+     .kind = HQ_KIND_SIZE,
+     .offset = AT(spool.limit_bytes),
+     .value = "8GiB",
+     .min = MIB(64),
+     .max = MIB(1024 * 1024 * 16),
+     .help = "So much WAL is received while the store can't be reached (four segments at least); "
+             "what is more stays on the server, held by the slot."},
 
     {.name = "slot.policy",
      .kind = HQ_KIND_WORD,

@@ -122,9 +122,10 @@ watch(void *context)
         hq_buf_printf(&text,
                       "timeline %" PRIu32 "\ndurable %" PRIu64 "\nreceived %" PRIu64
                       "\ncommit %" PRId64 "\ndelay %" PRId64 "\ndelay_max %" PRId64
-                      "\nputs %" PRIu64 "\nbytes %" PRIu64 "\nstreaming %d\n",
+                      "\nputs %" PRIu64 "\nbytes %" PRIu64 "\nstreaming %d\ngaps %" PRIu64
+                      "\nspool %" PRIu64 "\n",
                       p.timeline, p.durable_lsn, p.received_lsn, p.last_commit_us, p.delay_us,
-                      p.delay_max_us, p.puts, p.stored_bytes, p.streaming);
+                      p.delay_max_us, p.puts, p.stored_bytes, p.streaming, p.gaps, p.spool_bytes);
         if (hq_io_replace(w->path, text.data, text.len, 0644, &err) != 0)
             abort();
         (void)hq_clock_sleep_ms(50, NULL);
@@ -142,6 +143,9 @@ run(struct place *p, struct hq_error *err)
         .spool_directory = p->spool,
         .flush_interval_ms = interval != NULL ? atoi(interval) : 200,
         .compression_level = 1,
+        .durable =
+            getenv("HQ_TEST_DURABLE_SPOOL") != NULL ? HQ_WAL_DURABLE_SPOOL : HQ_WAL_DURABLE_STORE,
+        .spool_limit = UINT64_C(64) << 20,
         .stop = &stop,
         .connection = {.conninfo = getenv("HQ_TEST_CONNINFO"), .application = "archiver"},
     };

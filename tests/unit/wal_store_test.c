@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -39,6 +41,7 @@ begin(struct run *r, struct fixture *f, uint64_t stored)
         .spool_directory = r->spool,
         .flush_interval_ms = 100,
         .compression_level = 1,
+        .spool_limit = UINT64_C(1) << 30,
         .stop = &r->stop,
     };
 
@@ -48,13 +51,28 @@ begin(struct run *r, struct fixture *f, uint64_t stored)
     r->a->system = (struct hq_pg_system){
         .system_identifier = FIXTURE_SYSTEM, .timeline = 1, .wal_segment_size = FIXTURE_SEGMENT};
     r->a->start =
-        (struct archive_start){.timeline = 1, .lsn = START, .stored = stored, .durable = stored};
+        (struct archive_start){.timeline = 1, .lsn = START, .had = stored, .base = stored};
+    r->a->next_lsn = r->a->synced_lsn = START;
     r->a->position.durable_lsn = stored;
-    ASSERT_OK(spool_prepare(r->spool, FIXTURE_CLUSTER, &err), &err);
-    ASSERT_OK(archiver_storer_start(r->a, &err), &err);
+    r->a->learned = true;
+    r->a->shelf_system = FIXTURE_SYSTEM;
+    r->a->shelf_segment_size = FIXTURE_SEGMENT;
+    ASSERT_OK(spool_prepare(&r->a->spool, &err), &err);
+    ASSERT_OK(archiver_prepare_scan(r->a, FIXTURE_SEGMENT, &err), &err);
+    ASSERT_OK(archiver_storers_start(r->a, &err), &err);
 }
 
-/* Hand over all of the maker's bytes, as the receiver does. */
+static struct spool_id
+id_at(uint64_t lsn)
+{
+    return (struct spool_id){.kind = SPOOL_WAL,
+                             .system_identifier = FIXTURE_SYSTEM,
+                             .timeline = 1,
+                             .segment_size = FIXTURE_SEGMENT,
+                             .start = lsn};
+}
+
+/* Receive all of the maker's bytes. */
 static void
 send(struct run *r, int64_t sent_us)
 {
@@ -63,20 +81,13 @@ send(struct run *r, int64_t sent_us)
     while (r->sent < r->wal.bytes.len) {
         uint64_t lsn = START + r->sent, room = SEGMENT - lsn % SEGMENT;
         size_t n = (size_t)(r->wal.bytes.len - r->sent);
-        struct segment *s;
+        struct spool_id id = id_at(lsn);
 
-        if (lsn % SEGMENT == 0) {
-            s = segment_open(r->a, lsn, &err);
-            assert_non_null(s);
-            archiver_append(r->a, s);
-        } else {
-            pthread_mutex_lock(&r->a->lock);
-            s = r->a->last;
-            pthread_mutex_unlock(&r->a->lock);
-        }
+        if (r->a->current == NULL)
+            ASSERT_OK(archiver_append(r->a, &id, &r->a->current, &err), &err);
         n = n < room ? n : (size_t)room;
-        ASSERT_OK(segment_write(s, r->wal.bytes.data + r->sent, n, &err), &err);
-        archiver_hand_over(r->a, s, n, sent_us);
+        ASSERT_OK(archiver_write(r->a, r->wal.bytes.data + r->sent, n, sent_us, &err), &err);
+        ASSERT_OK(archiver_sync(r->a, &err), &err);
         r->sent += n;
     }
 }
@@ -94,20 +105,13 @@ end(struct run *r)
 {
     struct hq_error err = {0};
 
-    ASSERT_OK(archiver_storer_join(r->a, &err), &err);
+    ASSERT_OK(archiver_storers_join(r->a, &err), &err);
 }
 
 static void
 clear(struct run *r)
 {
-    while (r->a->first != NULL) {
-        struct segment *s = r->a->first;
-
-        r->a->first = s->next;
-        segment_drop(s);
-    }
-    wal_parts_clear(&r->a->superseded);
-    archive_start_clear(&r->a->start);
+    archiver_discard(r->a);
     hq_archiver_free(r->a);
     hq_buf_clear(&r->wal.bytes);
 }
@@ -323,7 +327,7 @@ test_store_refuses(void **state)
         r.stop = codes[i] == HQ_E_TRANSIENT;
         maker_filler(&r.wal, 500);
         send(&r, 1);
-        assert_int_equal(archiver_storer_join(r.a, &err), -1);
+        assert_int_equal(archiver_storers_join(r.a, &err), -1);
         assert_int_equal(err.code, codes[i]);
         hq_archiver_position(r.a, &p);
         assert_int_equal(p.durable_lsn, START);
@@ -333,6 +337,172 @@ test_store_refuses(void **state)
         assert_int_equal(fixture_count(f, "wal/"), 0);
         clear(&r);
     }
+}
+
+static void
+remove_all(struct fixture *f)
+{
+    char name[HQ_OBJECT_NAME_MAX + 1];
+    struct hq_error err = {0};
+
+    while (fixture_count(f, "wal/") > 0) {
+        fixture_object(f, "wal/", 0, name);
+        ASSERT_OK(hq_store_delete(f->store, name, &err), &err);
+    }
+}
+
+/* Segments are put side by side; the position follows the first that is not there. */
+static void
+test_durable_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct hq_archiver_position p;
+    struct hq_wal_info info;
+    struct run r;
+
+    for (uint64_t n = 1; n <= 4; n++) {
+        struct hq_memory_faults faults = {.fail_at = n, .fail_code = HQ_E_TRANSIENT};
+
+        begin(&r, f, START);
+        hq_memory_set_faults(f->store, &faults);
+        maker_filler(&r.wal, 5 * FIXTURE_SEGMENT);
+        send(&r, 1);
+        /* One of four is tried again later: until then nothing from it on is durable. */
+        for (int i = 0; i < 400 && fixture_count(f, "wal/") < 4; i++)
+            (void)hq_clock_sleep_ms(5, NULL);
+        hq_archiver_position(r.a, &p);
+        for (uint64_t lsn = START; lsn + SEGMENT <= p.durable_lsn; lsn += SEGMENT) {
+            info = check_object(&r, (size_t)((lsn - START) / SEGMENT));
+            assert_int_equal(info.start_lsn, lsn);
+        }
+        await(&r, START + r.sent);
+        end(&r);
+        assert_int_equal(fixture_count(f, "wal/"), 6);
+        clear(&r);
+        remove_all(f);
+    }
+}
+
+/* Behind a history file nothing is put before it; a segment that ends early is put as a part. */
+static void
+test_timeline_change(void **state)
+{
+    struct fixture *f = *state;
+    struct hq_memory_faults faults = {
+        .fail_at = 2, .fail_code = HQ_E_TRANSIENT, .fail_for_ever = true};
+    struct hq_buf text = {0};
+    struct hq_error err = {0};
+    struct spool_id id = id_at(START);
+    struct hq_archiver_position p;
+    struct run r;
+    uint64_t left;
+
+    begin(&r, f, START);
+    maker_filler(&r.wal, 3000);
+    send(&r, 1);
+    left = START + r.sent;
+    await(&r, left);
+    hq_memory_set_faults(f->store, &faults);
+    maker_filler(&r.wal, 100);
+    send(&r, 1);
+    archiver_close_segment(r.a);
+    hq_buf_printf(&text, "1\t0/800C00\tno reason\n");
+    ASSERT_OK(archiver_append_history(r.a, 2, &text, &err), &err);
+    r.a->start = (struct archive_start){.timeline = 2, .lsn = START, .had = START, .base = left};
+    id.timeline = 2;
+    ASSERT_OK(archiver_append(r.a, &id, &r.a->current, &err), &err);
+    r.a->next_lsn = START;
+    ASSERT_OK(archiver_write(r.a, r.wal.bytes.data, 4000, 1, &err), &err);
+    ASSERT_OK(archiver_sync(r.a, &err), &err);
+    (void)hq_clock_sleep_ms(400, NULL);
+    /* The first part, and the rest of the abandoned timeline; the history can't be put. */
+    hq_archiver_position(r.a, &p);
+    assert_int_equal(p.puts, 2);
+    assert_int_equal(p.timeline, 1);
+    assert_int_equal(p.durable_lsn, START + r.sent);
+    faults = (struct hq_memory_faults){0};
+    hq_memory_set_faults(f->store, &faults);
+    for (int i = 0; i < 400 && p.timeline != 2; i++) {
+        (void)hq_clock_sleep_ms(20, NULL);
+        hq_archiver_position(r.a, &p);
+    }
+    assert_int_equal(p.timeline, 2);
+    await(&r, START + 4000);
+    end(&r);
+    assert_int_equal(fixture_count(f, "wal/"), 4);
+    hq_buf_clear(&text);
+    clear(&r);
+}
+
+/* What the spool lost is not put; the failure says so and the position stays. */
+static void
+test_spool_damaged(void **state)
+{
+    struct hq_error err = {0};
+    struct hq_archiver_position p;
+    struct run r;
+    char path[256];
+    int fd;
+
+    begin(&r, *state, START);
+    ASSERT_OK(archiver_storers_join(r.a, &err), &err);
+    maker_filler(&r.wal, 2 * FIXTURE_SEGMENT);
+    send(&r, 1);
+    snprintf(path, sizeof path, "%s/%s.%016" PRIX64 ".000000010000000000000008.spool", r.spool,
+             FIXTURE_CLUSTER, (uint64_t)FIXTURE_SYSTEM);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "damage", 6, 70000), 6);
+    assert_int_equal(close(fd), 0);
+    ASSERT_OK(archiver_storers_start(r.a, &err), &err);
+    for (int i = 0; i < 400 && !r.a->failed; i++)
+        (void)hq_clock_sleep_ms(10, NULL);
+    ASSERT_CODE(archiver_storers_join(r.a, &err), &err, HQ_E_CORRUPT);
+    hq_archiver_position(r.a, &p);
+    assert_int_equal(p.durable_lsn, START);
+    clear(&r);
+}
+
+/* What an earlier run left in the spool is stored without a server. */
+static void
+test_recovered(void **state)
+{
+    struct fixture *f = *state;
+    struct hq_memory_faults faults = {
+        .fail_at = 1, .fail_code = HQ_E_TRANSIENT, .fail_for_ever = true};
+    struct hq_archiver_position p;
+    struct hq_wal_info info;
+    struct hq_error err = {0};
+    struct run r;
+
+    begin(&r, f, START);
+    hq_memory_set_faults(f->store, &faults);
+    maker_commit(&r.wal, 0, 1000, 0);
+    maker_filler(&r.wal, FIXTURE_SEGMENT);
+    maker_commit(&r.wal, 0, 2000, 0);
+    send(&r, 1);
+    r.stop = 1;
+    assert_int_equal(archiver_storers_join(r.a, &err), -1);
+    archiver_release(r.a);
+    faults = (struct hq_memory_faults){0};
+    hq_memory_set_faults(f->store, &faults);
+    r.stop = 0;
+    hq_error_clear(&err);
+    ASSERT_OK(archiver_recover(r.a, &err), &err);
+    assert_true(r.a->known.any);
+    assert_int_equal(r.a->known.end, START + r.sent);
+    assert_non_null(r.a->current);
+    ASSERT_OK(archiver_storers_start(r.a, &err), &err);
+    await(&r, START + r.sent);
+    hq_archiver_position(r.a, &p);
+    assert_int_equal(p.last_commit_us, HQ_POSTGRES_EPOCH_US + 2000);
+    end(&r);
+    info = check_object(&r, 0);
+    assert_int_equal(info.type, HQ_WAL_SEGMENT);
+    assert_int_equal(info.first_commit_us, HQ_POSTGRES_EPOCH_US + 1000);
+    info = check_object(&r, 1);
+    assert_int_equal(info.last_commit_us, HQ_POSTGRES_EPOCH_US + 2000);
+    clear(&r);
 }
 
 static void
@@ -384,6 +554,10 @@ main(void)
         FIXTURE_TEST(test_joined),
         FIXTURE_TEST(test_store_fails),
         FIXTURE_TEST(test_store_refuses),
+        FIXTURE_TEST(test_durable_in_order),
+        FIXTURE_TEST(test_timeline_change),
+        FIXTURE_TEST(test_spool_damaged),
+        FIXTURE_TEST(test_recovered),
         FIXTURE_TEST(test_wait),
         FIXTURE_TEST(test_options),
     };

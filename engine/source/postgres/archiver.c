@@ -31,6 +31,7 @@ init_conditions(struct hq_archiver *a)
     (void)pthread_cond_init(&a->changed, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     (void)pthread_mutex_init(&a->lock, NULL);
+    (void)pthread_mutex_init(&a->learning, NULL);
 }
 
 int
@@ -50,19 +51,16 @@ hq_archiver_new(const struct hq_archiver_options *options, struct hq_archiver **
     if (a == NULL)
         return hq_fail(err, HQ_E_NOMEM, "WAL archiver");
     a->options = *options;
+    a->spool = (struct spool){options->spool_directory, options->cluster};
     init_conditions(a);
     a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (a->wake < 0) {
         hq_fail_sys(err, errno, "event for the WAL archiver");
-    } else {
-        a->compressor = hq_compressor_new(options->compression_level, err);
-        if (a->compressor != NULL) {
-            *out = a;
-            return 0;
-        }
+        hq_archiver_free(a);
+        return -1;
     }
-    hq_archiver_free(a);
-    return -1;
+    *out = a;
+    return 0;
 }
 
 void
@@ -70,13 +68,16 @@ hq_archiver_free(struct hq_archiver *a)
 {
     if (a == NULL)
         return;
-    hq_compressor_free(a->compressor);
+    archiver_release(a);
+    archive_start_clear(&a->start);
+    wal_parts_clear(&a->superseded);
     hq_walscan_free(a->scan);
     if (a->wake >= 0)
         (void)close(a->wake);
     (void)pthread_cond_destroy(&a->work);
     (void)pthread_cond_destroy(&a->changed);
     (void)pthread_mutex_destroy(&a->lock);
+    (void)pthread_mutex_destroy(&a->learning);
     free(a);
 }
 
@@ -91,41 +92,100 @@ set_ended(struct hq_archiver *a, const struct hq_error *why)
     pthread_mutex_unlock(&a->lock);
 }
 
+/* A damaged spool is no reason to stop: what it lost is asked for again. */
 static int
-run(struct hq_archiver *a, struct hq_error *err)
+revive_storers(struct hq_archiver *a, struct hq_error *err)
+{
+    if (archiver_storers_join(a, err) == 0)
+        return archiver_storers_start(a, err);
+    if (err->code != HQ_E_CORRUPT || *a->options.stop)
+        return -1;
+    hq_log_error(HQ_LOG_ERROR, "the spool is damaged; its WAL is received again", err);
+    archiver_discard(a);
+    hq_error_clear(err);
+    return archiver_storers_start(a, err);
+}
+
+static bool
+storers_failed(struct hq_archiver *a)
+{
+    bool failed;
+
+    pthread_mutex_lock(&a->lock);
+    failed = a->failed;
+    pthread_mutex_unlock(&a->lock);
+    return failed;
+}
+
+static bool
+ends_by(const struct hq_archiver *a, const struct hq_error *err)
+{
+    return !hq_code_retryable(err->code) && !a->missing && !a->wrong_server;
+}
+
+static void
+log_interruption(const struct hq_archiver *a, const struct hq_error *err)
+{
+    if (a->missing)
+        hq_log_error(HQ_LOG_ERROR, "WAL is missing on the server", err);
+    else if (a->wrong_server)
+        hq_log_error(HQ_LOG_ERROR, "this server's WAL is refused; it will be tried again", err);
+    else
+        hq_log_error(HQ_LOG_WARNING, "streaming WAL is interrupted and will be tried again", err);
+}
+
+/* A small spool is full again and again; while WAL gets through there is no need to wait. */
+static int64_t
+next_backoff(struct hq_archiver *a, const struct archive_known *before, int64_t backoff_ms)
+{
+    if (a->known.end != before->end || a->known.timeline != before->timeline)
+        return FIRST_BACKOFF_MS;
+    return backoff_ms * 2 < LONGEST_BACKOFF_MS ? backoff_ms * 2 : LONGEST_BACKOFF_MS;
+}
+
+static int
+receive_for_ever(struct hq_archiver *a, struct hq_error *err)
 {
     int64_t backoff_ms = FIRST_BACKOFF_MS;
 
     while (!*a->options.stop) {
-        int64_t began_us = hq_clock_monotonic_us();
-        struct hq_archiver_position before, after;
+        struct archive_known before = a->known;
+        enum archiver_end end = archiver_round(a, err);
 
-        hq_archiver_position(a, &before);
-        switch (archiver_round(a, err)) {
-        case ARCHIVER_STOPPED:
-            return 0;
-        case ARCHIVER_TIMELINE_ENDED:
+        if (storers_failed(a)) {
+            if (revive_storers(a, err) != 0)
+                return -1;
             continue;
-        case ARCHIVER_TROUBLE:
-        default:
-            break;
         }
-        if (!hq_code_retryable(err->code))
+        if (end != ARCHIVER_TROUBLE)
+            continue;
+        if (ends_by(a, err))
             return -1;
         if (*a->options.stop)
-            return a->failed ? -1 : 0; /* without a connection there was nothing to store */
-        hq_log_error(HQ_LOG_WARNING, "streaming WAL is interrupted and will be tried again", err);
-        /* A small spool is full again and again; while WAL gets through there is no need to wait.
-         */
-        hq_archiver_position(a, &after);
-        if (after.durable_lsn > before.durable_lsn ||
-            hq_clock_monotonic_us() - began_us > LONGEST_BACKOFF_MS * INT64_C(1000))
-            backoff_ms = FIRST_BACKOFF_MS;
+            break;
+        log_interruption(a, err);
         (void)hq_clock_sleep_ms(backoff_ms, a->options.stop);
-        backoff_ms = backoff_ms * 2 < LONGEST_BACKOFF_MS ? backoff_ms * 2 : LONGEST_BACKOFF_MS;
+        backoff_ms = next_backoff(a, &before, backoff_ms);
         hq_error_clear(err);
     }
     return 0;
+}
+
+static int
+run(struct hq_archiver *a, struct hq_error *err)
+{
+    struct hq_error failure = {0};
+    int result;
+
+    if (spool_prepare(&a->spool, err) != 0 || archiver_recover(a, err) != 0 ||
+        archiver_storers_start(a, err) != 0)
+        return -1;
+    result = receive_for_ever(a, err);
+    if (archiver_storers_join(a, &failure) != 0 && result == 0) {
+        *err = failure;
+        result = -1;
+    }
+    return result;
 }
 
 int
@@ -139,6 +199,16 @@ hq_archiver_run(struct hq_archiver *a, struct hq_error *err)
         hq_error_clear(err);
     set_ended(a, err);
     return result;
+}
+
+void
+hq_archiver_let_go(struct hq_archiver *a)
+{
+    pthread_mutex_lock(&a->lock);
+    a->letting_go = a->position.let_go = true;
+    pthread_cond_broadcast(&a->changed);
+    pthread_mutex_unlock(&a->lock);
+    archiver_wake(a);
 }
 
 void

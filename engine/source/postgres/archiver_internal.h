@@ -3,15 +3,17 @@
  * What the files of the archiver share.
  *
  *     receiver (hq_archiver_run's thread):  server -> spool file -> list of segments
- *     storer (a thread of its own):         list -> part or complete segment -> store
+ *     storers (threads of their own):       list -> part or complete segment -> store
  *
- * The receiver appends to the last segment of the list, the storer reads behind it and takes
- * finished segments off the front. `lock` guards positions, never bytes: those below `received`
- * don't change any more.
+ * The receiver appends to the last segment of the list and syncs it; the storers put what is
+ * synced, and take what is done off the front. The list outlives connections, timelines and, by
+ * its files, the process: whatever ends, what was received is stored, and receiving goes on behind
+ * the last synced byte. Only when neither this process nor the spool knows where that is does the
+ * store's listing say it.
  *
- * One connection, one timeline, one storer: whenever a connection or a timeline ends, what was
- * received is stored, and the next round begins with a look at what the store holds. That is also
- * how a run after a crash begins, so there is one way to resume.
+ * Order in the list is order of receipt. Complete segments may be put side by side, but a history
+ * file is put before anything behind it, and a part only of the first segment that is not done. A
+ * position counts as durable when everything before it in the list is.
  */
 #ifndef HQ_POSTGRES_ARCHIVER_INTERNAL_H
 #define HQ_POSTGRES_ARCHIVER_INTERNAL_H
@@ -21,130 +23,195 @@
 #include "postgres/archiver.h"
 #include "postgres/walscan.h"
 #include "postgres/walstream.h"
+#include "spool.h"
 #include "timeline.h"
 #include "wal_shelf.h"
+
+enum {
+    ARCHIVER_STORERS = 4
+};
 
 /** Times of the commit and abort records that end in a stretch of WAL; 0: none. */
 struct commit_times {
     int64_t first_us, last_us;
 };
 
-/** A segment being received or stored, and its spool file. */
+/** A segment, or a history file, being received or stored. */
 struct segment {
     struct segment *next;
-    uint32_t timeline;
-    uint64_t start; /**< LSN of its first byte */
-    uint64_t end;   /**< of the byte after its last */
+    struct spool_file *file;
+    const struct spool_id *id; /**< the file's */
+    uint64_t start;            /**< LSN of its first byte; 0 for a history file */
+    uint64_t end;              /**< of the byte after its last; the length of a history file */
+    uint64_t base;             /**< durable without this segment, if all before it in the list is */
+    uint64_t had;              /**< bytes below were in the store before they came */
 
     /* Under the lock. */
-    uint64_t received;      /**< bytes below this are in the spool file */
-    int64_t sent_us;        /**< server's time of the newest byte */
-    int64_t oldest_sent_us; /**< of the oldest byte that no cut has taken; 0: there is none */
+    uint64_t synced;              /**< bytes below this are durable in the spool */
+    uint64_t stored;              /**< bytes below this are durable in the store */
+    bool closed;                  /**< nothing comes after `synced` any more */
+    bool busy;                    /**< a storer has it */
+    bool done;                    /**< all that will ever come is in the store */
+    int64_t sent_us;              /**< server's time of the newest synced byte */
+    int64_t oldest_sent_us;       /**< of the oldest byte that no cut has taken; 0: there is none */
+    struct commit_times all;      /**< of what is synced */
+    struct commit_times unstored; /**< of what no cut has taken */
+    int64_t stored_commit_us;     /**< newest commit of what is stored */
 
-    /* The storer's; the receiver may read `stored` under the lock. */
-    uint64_t stored;              /**< bytes below this are durable, in a chain from the start */
-    uint64_t scanned;             /**< bytes below this were searched for commits */
-    struct commit_times all;      /**< of the segment so far */
-    struct commit_times unstored; /**< of what is past `stored` */
-    int64_t cut_oldest_us;        /**< oldest_sent_us of the cut that is tried */
-    struct wal_parts parts;       /**< in the store, not superseded */
-    int fd;
-    char *path;
+    struct wal_parts parts; /**< in the store, not superseded; the busy storer's */
 };
 
-/** Where to begin, by what the store holds and the server is. */
+/** Where to begin. */
 struct archive_start {
     uint32_t timeline;
-    uint64_t lsn;           /**< start of a segment */
-    uint64_t stored;        /**< how far that segment is stored from its start on */
-    uint64_t durable;       /**< everything below is in the store: to be told the server */
+    uint64_t lsn;           /**< start of a segment, or behind what is synced of the last one */
+    uint64_t had;           /**< how far that segment is stored from its start on */
+    uint64_t base;          /**< everything below needs no WAL from `lsn` on to be durable */
     struct wal_parts parts; /**< of that segment */
+};
+
+/** How far WAL was received, as far as this process knows. */
+struct archive_known {
+    bool any;
+    uint64_t system_identifier;
+    uint32_t timeline;
+    uint64_t end;
+};
+
+/** What was received since the last sync. */
+struct fresh {
+    int64_t since_us;       /**< when its first byte was written, monotonic; 0: none */
+    int64_t sent_us;        /**< server's time of the newest byte */
+    int64_t oldest_sent_us; /**< of the oldest that the store does not have; 0: none */
+    struct commit_times again, unstored;
+    bool scanning_again; /**< bytes that the store has are being searched */
 };
 
 struct hq_archiver {
     struct hq_archiver_options options;
+    struct spool spool;
 
-    /* The receiver's, while connected. */
+    /* The receiver's. */
     struct hq_pg *pg;
     struct hq_pg_system system;
     struct hq_wal_stream *stream;
     struct archive_start start;
-    uint64_t next_lsn;      /**< of the next byte wanted */
-    uint64_t reported_lsn;  /**< flush position last reported */
-    int64_t reported_at_us; /**< when, monotonic */
-
-    /* The storer's. */
-    pthread_t storer;
-    struct hq_compressor *compressor;
+    struct archive_known known;
+    struct segment *current; /**< takes the next byte; NULL: a new one does */
+    struct fresh fresh;
     struct hq_walscan *scan;
-    struct wal_parts superseded; /**< to be deleted when there is nothing better to do */
-    int64_t last_put_us;         /**< when the last one began, monotonic */
+    uint32_t scan_segment_size;
+    uint64_t next_lsn;   /**< of the next byte wanted */
+    uint64_t synced_lsn; /**< of this stream */
+    uint64_t reported_flush, reported_write;
+    int64_t reported_at_us; /**< when, monotonic */
+    bool missing;           /**< the server has removed what was asked for */
+    bool wrong_server;      /**< refused, but another or a mended server may answer next time */
+    bool gap_pending;       /**< `gap` is to be told when the first byte behind it is synced */
+    struct hq_wal_gap gap;
 
-    int wake; /**< eventfd that ends the receiver's wait: a position or the storer's state changed
-               */
+    pthread_t storers[ARCHIVER_STORERS];
+    size_t storer_count; /**< running */
+
+    int wake; /**< eventfd that ends the receiver's wait: a position or a storer's state changed */
     pthread_mutex_t lock;
-    pthread_cond_t work;    /**< for the storer */
+    pthread_cond_t work;    /**< for the storers */
     pthread_cond_t changed; /**< for everybody else */
     struct segment *first, *last;
-    size_t segments; /**< in the list */
+    size_t segments;             /**< in the list */
+    struct wal_parts superseded; /**< of shelf_system; deleted when there is nothing better to do */
+    uint64_t shelf_system;
+    uint32_t shelf_segment_size;
+    _Atomic bool learned; /**< the store's listing was looked at */
+    int64_t last_put_us;  /**< when the last part was begun, monotonic */
     struct hq_archiver_position position;
+    bool letting_go;
     bool finishing; /**< store what is there without waiting for the interval, then end */
-    bool failed;    /**< the storer ended by `failure` */
+    bool failed;    /**< a storer ended by `failure` */
     struct hq_error failure;
     bool ended; /**< hq_archiver_run() returned, by `end` unless its code is OK */
     struct hq_error end;
-};
 
-/** Identify the server, compare with the store: fills a->system and a->start. */
-int archiver_find_start(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
-void archive_start_clear(struct archive_start *start);
+    pthread_mutex_t learning; /**< one storer lists, the others wait */
+};
 
 /** How a connection's life ended. */
 enum archiver_end {
     ARCHIVER_STOPPED,
     ARCHIVER_TIMELINE_ENDED,
+    ARCHIVER_LET_GO,
     ARCHIVER_TROUBLE
 };
-/** Connect, stream until one of these, store what was received, disconnect. */
+/** Connect, stream until one of these, disconnect. */
 enum archiver_end archiver_round(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
+/** End the receiver's wait. */
+void archiver_wake(struct hq_archiver *a);
 
-/** Add a new segment to the list. The one at a->start gets what is known of its parts. */
-void archiver_append(struct hq_archiver *a, struct segment *s);
+/** Identify the server, find out where to go on: fills a->system and a->start. */
+int archiver_find_start(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
+void archive_start_clear(struct archive_start *start);
+/** The start of the segment that holds @p lsn. */
+uint64_t archiver_segment_start(const struct hq_archiver *a, uint64_t lsn);
+
 /**
- * @p len more bytes are in the spool file of @p s: the storer may take them, and the segment too
- * when they are its last.
+ * Make sure that there is a slot that keeps WAL, dropping one that was invalidated, and with
+ * @p anew any other. @p keeps: from which LSN on; 0: this server's version can't tell.
  */
-void archiver_hand_over(struct hq_archiver *a, struct segment *s, size_t len, int64_t sent_us);
+int archiver_slot_ready(struct hq_archiver *a, bool anew, uint64_t *keeps,
+                        struct hq_error *err) HQ_MUST_CHECK;
+int archiver_slot_drop(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
 
-/** The storer. _join makes it store what is there and end; -1 with its failure. */
-int archiver_storer_start(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
-int archiver_storer_join(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
+/** What an earlier run left in the spool becomes the list. */
+int archiver_recover(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
+/** Forget the list and its files: it is received again. @pre no storer runs */
+void archiver_discard(struct hq_archiver *a);
+/** Free the list; its files stay. @pre no storer runs */
+void archiver_release(struct hq_archiver *a);
+/** Begin a segment, or a history file, as the last of the list. Takes a->start's parts over. */
+int archiver_append(struct hq_archiver *a, const struct spool_id *id, struct segment **out,
+                    struct hq_error *err) HQ_MUST_CHECK;
+/** A whole history file at the end of the list, synced. */
+int archiver_append_history(struct hq_archiver *a, uint32_t timeline, const struct hq_buf *text,
+                            struct hq_error *err) HQ_MUST_CHECK;
+/** Be ready to search WAL of segments of that size. */
+int archiver_prepare_scan(struct hq_archiver *a, uint32_t segment_size,
+                          struct hq_error *err) HQ_MUST_CHECK;
+/** Bytes of the current segment, into its spool file. */
+int archiver_write(struct hq_archiver *a, const uint8_t *data, size_t len, int64_t sent_us,
+                   struct hq_error *err) HQ_MUST_CHECK;
+/** Sync the current segment: the storers may have what was written. */
+int archiver_sync(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
+/** Nothing more comes for the current segment. */
+void archiver_close_segment(struct hq_archiver *a);
 
-/** A stretch of a segment to put now. */
+/** Storers. _join makes them store what is there and end; -1 with the failure of one. */
+int archiver_storers_start(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
+int archiver_storers_join(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
+/** Refuse a repository that has WAL of other systems only under this name. */
+int archiver_check_shelf(const struct hq_archiver *a, const struct wal_shelf *shelf,
+                         struct hq_error *err) HQ_MUST_CHECK;
+/** @p shelf was listed: its superseded parts are to be deleted. */
+void archiver_note_shelf(struct hq_archiver *a, struct wal_shelf *shelf);
+
+/** A stretch of a segment to put now, and what was known when it was cut. */
 struct cut {
     struct segment *segment;
     uint64_t from, to;
     int64_t sent_us, oldest_sent_us;
+    struct commit_times all, unstored;
 };
-/** Put it, tell, remember what it supersedes. On failure it may be tried again. */
-int archiver_put(struct hq_archiver *a, const struct cut *cut, struct hq_error *err) HQ_MUST_CHECK;
-/** Delete one superseded part; failing is logged, it is found again at the next start. */
-void archiver_delete_one(struct hq_archiver *a);
-/** End the receiver's wait. */
-void archiver_wake(struct hq_archiver *a);
-
-struct segment *segment_open(struct hq_archiver *a, uint64_t start,
-                             struct hq_error *err) HQ_MUST_CHECK;
-/** Write at segment->received. */
-int segment_write(struct segment *s, const uint8_t *data, size_t len,
-                  struct hq_error *err) HQ_MUST_CHECK;
-int segment_sync(struct segment *s, struct hq_error *err) HQ_MUST_CHECK;
-/** Bytes [from, to) from the spool file, into @p out (replaced). */
-int segment_read(struct segment *s, uint64_t from, uint64_t to, struct hq_buf *out,
-                 struct hq_error *err) HQ_MUST_CHECK;
-/** Close, remove the spool file, free. NULL: no-op. */
-void segment_drop(struct segment *s);
-/** Make the spool directory; remove what earlier runs left there: it is received again. */
-int spool_prepare(const char *directory, const char *cluster, struct hq_error *err) HQ_MUST_CHECK;
+/** What became of a cut. */
+struct put {
+    struct hq_wal_info info;
+    size_t bytes;    /**< of the object */
+    bool supersedes; /**< parts that are in the store */
+};
+/** Put it and remember what it supersedes. It may be tried again. */
+int archiver_put(struct hq_archiver *a, const struct cut *cut, struct hq_compressor *compressor,
+                 struct put *out, struct hq_error *err) HQ_MUST_CHECK;
+/** Tell the log and the catalog. */
+void archiver_record(struct hq_archiver *a, const struct cut *cut, const struct put *put);
+/** Delete @p part; failing is logged, it is found again at the next start. */
+void archiver_delete(struct hq_archiver *a, const struct wal_part *part);
 
 #endif

@@ -10,94 +10,119 @@
 #include "base/log.h"
 
 enum {
-    /* The storer may be so many segments behind; then WAL waits on the server, for the slot. */
-    SEGMENTS_MAX = 4,
     LOOK_MS = 200,
     /* As wal_receiver_status_interval. */
-    REPORT_INTERVAL_MS = 10000
+    REPORT_INTERVAL_MS = 10000,
+    /* The spool is synced so many times an interval, and after so much in any case. */
+    SYNCS_PER_INTERVAL = 10,
+    UNSYNCED_MAX = 4 << 20,
+    SEGMENTS_MIN = 4
 };
 
-/* What the receiver must know of the storer. */
-struct storer_state {
+/* What the receiver must know of the others. */
+struct outlook {
+    uint32_t timeline;
     uint64_t durable;
-    bool failed, full;
+    bool failed, full, let_go, empty;
 };
 
-static struct storer_state
-look_at_storer(struct hq_archiver *a)
+static struct outlook
+look_around(struct hq_archiver *a)
 {
-    struct storer_state state;
+    struct outlook o;
 
     pthread_mutex_lock(&a->lock);
-    state = (struct storer_state){.durable = a->position.durable_lsn,
-                                  .failed = a->failed,
-                                  .full = a->segments >= SEGMENTS_MAX};
+    o = (struct outlook){.timeline = a->position.timeline,
+                         .durable = a->position.durable_lsn,
+                         .failed = a->failed,
+                         .full = a->segments >= SEGMENTS_MIN &&
+                                 a->position.spool_bytes >= a->options.spool_limit,
+                         .let_go = a->letting_go,
+                         .empty = a->first == NULL};
     pthread_mutex_unlock(&a->lock);
-    return state;
+    return o;
 }
 
 /*
- * Tell the server when something new is durable, when it asks, and now and then. What is only in
- * the spool counts as neither written nor flushed: after a crash nobody reads it.
+ * What a commit may count on. While WAL of an older timeline, or from before a gap, is still on its
+ * way to the store, this stream is durable as far as it needs nothing of its own.
  */
+static uint64_t
+flushed(const struct hq_archiver *a, const struct outlook *o)
+{
+    if (a->options.durable == HQ_WAL_DURABLE_SPOOL)
+        return a->synced_lsn > a->start.base ? a->synced_lsn : a->start.base;
+    if (a->gap_pending || (a->gap.to_lsn == a->start.lsn && o->durable < a->gap.to_lsn))
+        return a->start.lsn;
+    if (o->timeline != a->start.timeline && o->durable > a->start.base)
+        return a->start.base;
+    return o->durable;
+}
+
+/* Tell the server when something new is safe, when it asks, and now and then. */
 static int
-report(struct hq_archiver *a, uint64_t durable, bool asked, struct hq_error *err)
+report(struct hq_archiver *a, const struct outlook *o, bool asked, struct hq_error *err)
 {
     int64_t now_us = hq_clock_monotonic_us();
+    uint64_t flush = flushed(a, o), write = a->synced_lsn > flush ? a->synced_lsn : flush;
 
-    if (durable == a->reported_lsn && !asked &&
+    if (flush == a->reported_flush && write == a->reported_write && !asked &&
         now_us - a->reported_at_us < REPORT_INTERVAL_MS * 1000)
         return 0;
     HQ_CRASH_POINT("wal.before-report");
-    if (hq_wal_stream_report(a->stream, durable, durable, false, err) != 0)
+    if (hq_wal_stream_report(a->stream, write, flush, false, err) != 0)
         return -1;
     HQ_CRASH_POINT("wal.after-report");
-    a->reported_lsn = durable;
+    a->reported_flush = flush;
+    a->reported_write = write;
     a->reported_at_us = now_us;
     return 0;
 }
 
-/* Wait until the list has room for a segment, reporting meanwhile. @return 1, 0 at *stop, -1. */
+/* Wait until the spool has room for a segment, reporting meanwhile. @return 1, 0: end, -1. */
 static int
 wait_for_room(struct hq_archiver *a, struct hq_error *err)
 {
-    struct storer_state state;
+    bool told = false;
 
-    while ((state = look_at_storer(a)).full) {
-        if (state.failed || *a->options.stop)
+    for (;;) {
+        struct outlook o = look_around(a);
+
+        if (!o.full)
+            return 1;
+        if (o.failed || o.let_go || *a->options.stop)
             return 0;
-        if (report(a, state.durable, false, err) != 0)
+        if (!told)
+            hq_log(HQ_LOG_WARNING, "the spool is full; from here on WAL stays on the server",
+                   HQ_F_TEXT("cluster", a->options.cluster),
+                   HQ_F_U64("limit", a->options.spool_limit), HQ_F_LSN("at", a->next_lsn));
+        told = true;
+        if (report(a, &o, false, err) != 0)
             return -1;
         (void)hq_clock_sleep_ms(LOOK_MS, a->options.stop);
     }
-    return 1;
 }
 
-/* The segment that takes the next byte: at a segment's beginning a new one. */
+/* @return 1 when there is a segment for the next byte, 0: end, -1. */
 static int
-current_segment(struct hq_archiver *a, struct segment **out, struct hq_error *err)
+current_segment(struct hq_archiver *a, struct hq_error *err)
 {
+    struct spool_id id = {.kind = SPOOL_WAL,
+                          .system_identifier = a->system.system_identifier,
+                          .timeline = a->start.timeline,
+                          .segment_size = a->system.wal_segment_size,
+                          .start = a->next_lsn};
     int room;
 
-    *out = NULL;
-    if (a->next_lsn % a->system.wal_segment_size == 0) {
-        room = wait_for_room(a, err);
-        if (room <= 0)
-            return room;
-        *out = segment_open(a, a->next_lsn, err);
-        if (*out == NULL)
-            return -1;
-        archiver_append(a, *out);
+    if (a->current != NULL)
         return 1;
-    }
-    /* It is not full, so the storer leaves it alone. */
-    pthread_mutex_lock(&a->lock);
-    *out = a->last;
-    pthread_mutex_unlock(&a->lock);
-    return 1;
+    room = wait_for_room(a, err);
+    if (room <= 0)
+        return room;
+    return archiver_append(a, &id, &a->current, err) == 0 ? 1 : -1;
 }
 
-/* @return 1, 0 at *stop or when the storer failed (what is left is received again), or -1. */
+/* @return 1, 0: end (what is left is received again), -1. */
 static int
 take_data(struct hq_archiver *a, const struct hq_wal_message *m, struct hq_error *err)
 {
@@ -108,20 +133,16 @@ take_data(struct hq_archiver *a, const struct hq_wal_message *m, struct hq_error
                        (unsigned)(m->lsn >> 32), (unsigned)m->lsn, (unsigned)(a->next_lsn >> 32),
                        (unsigned)a->next_lsn);
     while (done < m->len) {
-        struct segment *s;
         size_t n = m->len - done;
-        int ready = current_segment(a, &s, err);
+        int there = current_segment(a, err);
 
-        if (ready <= 0)
-            return ready;
-        if (n > s->end - a->next_lsn)
-            n = (size_t)(s->end - a->next_lsn);
-        HQ_CRASH_POINT("wal.spool.before-write");
-        if (segment_write(s, m->data + done, n, err) != 0)
+        if (there <= 0)
+            return there;
+        if (n > a->current->end - a->next_lsn)
+            n = (size_t)(a->current->end - a->next_lsn);
+        if (archiver_write(a, m->data + done, n, m->sent_us, err) != 0 ||
+            (a->next_lsn == a->current->end && archiver_sync(a, err) != 0))
             return -1;
-        HQ_CRASH_POINT("wal.spool.after-write");
-        archiver_hand_over(a, s, n, m->sent_us);
-        a->next_lsn += n;
         done += n;
     }
     return 1;
@@ -144,73 +165,121 @@ check_end(const struct hq_archiver *a, const struct hq_wal_message *m, struct hq
     return 0;
 }
 
+/* How long to wait for a message before what was received is synced. */
+static int
+patience_ms(const struct hq_archiver *a)
+{
+    int64_t due_us;
+
+    if (a->fresh.since_us == 0)
+        return LOOK_MS;
+    if (a->options.durable == HQ_WAL_DURABLE_SPOOL)
+        return 0; /* what came together is synced together */
+    due_us = a->fresh.since_us + a->options.flush_interval_ms * 1000 / SYNCS_PER_INTERVAL -
+             hq_clock_monotonic_us();
+    return due_us <= 0 ? 0 : (int)((due_us + 999) / 1000);
+}
+
+static int
+take_message(struct hq_archiver *a, const struct hq_wal_message *m, struct hq_error *err)
+{
+    uint64_t ignored;
+
+    if (m->event == HQ_WAL_DATA && take_data(a, m, err) < 0)
+        return -1;
+    if (m->event == HQ_WAL_TIMEOUT)
+        (void)!read(a->wake, &ignored, sizeof ignored); /* not blocking */
+    if (a->fresh.since_us == 0)
+        return 0;
+    if (a->next_lsn - a->synced_lsn < UNSYNCED_MAX && patience_ms(a) > 0)
+        return 0;
+    /* While more is there already it can share the sync. */
+    if (m->event == HQ_WAL_DATA && a->options.durable == HQ_WAL_DURABLE_SPOOL &&
+        a->next_lsn - a->synced_lsn < UNSYNCED_MAX)
+        return 0;
+    return archiver_sync(a, err);
+}
+
 static enum archiver_end
 receive(struct hq_archiver *a, struct hq_error *err)
 {
     struct hq_wal_message m = {.event = HQ_WAL_TIMEOUT};
-    uint64_t ignored;
 
     while (!*a->options.stop) {
-        struct storer_state state = look_at_storer(a);
+        struct outlook o = look_around(a);
 
-        /* What the storer failed by is told when it is joined. */
-        if (state.failed)
+        /* What a storer failed by is told when it is joined. */
+        if (o.failed)
             return ARCHIVER_STOPPED;
-        if (report(a, state.durable, m.reply_wanted, err) != 0 ||
-            hq_wal_stream_next(a->stream, LOOK_MS, &m, err) != 0)
+        if (o.let_go)
+            return ARCHIVER_LET_GO;
+        if (report(a, &o, m.reply_wanted, err) != 0)
             return ARCHIVER_TROUBLE;
+        if (hq_wal_stream_next(a->stream, patience_ms(a), &m, err) != 0) {
+            a->missing = err->code == HQ_E_MISSING;
+            return ARCHIVER_TROUBLE;
+        }
         if (m.event == HQ_WAL_END)
             return check_end(a, &m, err) == 0 ? ARCHIVER_TIMELINE_ENDED : ARCHIVER_TROUBLE;
-        if (m.event == HQ_WAL_DATA && take_data(a, &m, err) < 0)
+        if (take_message(a, &m, err) != 0)
             return ARCHIVER_TROUBLE;
-        if (m.event == HQ_WAL_TIMEOUT)
-            (void)!read(a->wake, &ignored, sizeof ignored); /* not blocking */
     }
     return ARCHIVER_STOPPED;
-}
-
-static int
-start_stream(struct hq_archiver *a, struct hq_error *err)
-{
-    if (spool_prepare(a->options.spool_directory, a->options.cluster, err) != 0 ||
-        hq_wal_stream_start(a->pg, a->options.slot, a->start.timeline, a->start.lsn, &a->stream,
-                            err) != 0)
-        return -1;
-    hq_wal_stream_wake_on(a->stream, a->wake);
-    a->next_lsn = a->start.lsn;
-    a->reported_lsn = 0;
-    hq_log(HQ_LOG_INFO, "streaming WAL", HQ_F_TEXT("cluster", a->options.cluster),
-           HQ_F_TEXT("host", a->system.host), HQ_F_U64("timeline", a->start.timeline),
-           HQ_F_LSN("from", a->start.lsn), HQ_F_LSN("durable", a->start.durable));
-    return 0;
 }
 
 static void
 set_position(struct hq_archiver *a, bool streaming)
 {
+    struct hq_archiver_position *p = &a->position;
+
     pthread_mutex_lock(&a->lock);
-    a->position.streaming = streaming;
-    if (streaming) {
-        a->position.timeline = a->start.timeline;
-        a->position.durable_lsn = a->start.durable;
-        a->position.received_lsn = a->start.lsn;
+    p->streaming = streaming;
+    p->system_identifier = a->system.system_identifier;
+    if (streaming && a->first == NULL && p->durable_lsn <= a->start.base) {
+        p->timeline = a->start.timeline;
+        p->durable_lsn = a->start.base;
     }
+    if (streaming)
+        p->received_lsn = p->written_lsn = a->start.lsn;
     pthread_cond_broadcast(&a->changed);
     pthread_mutex_unlock(&a->lock);
 }
 
-/* The storer's failure is the reason where there is no other, or where the other may pass. */
-static enum archiver_end
-join_storer(struct hq_archiver *a, enum archiver_end end, struct hq_error *err)
+static int
+start_stream(struct hq_archiver *a, struct hq_error *err)
 {
-    struct hq_error failure = {0};
+    const struct segment *s = a->current;
 
-    if (archiver_storer_join(a, &failure) == 0)
-        return end;
-    if (end == ARCHIVER_TROUBLE && !hq_code_retryable(err->code))
-        return end;
-    *err = failure;
-    return ARCHIVER_TROUBLE;
+    if (s != NULL && (s->id->timeline != a->start.timeline || s->synced != a->start.lsn ||
+                      s->id->system_identifier != a->system.system_identifier))
+        archiver_close_segment(a);
+    if (archiver_prepare_scan(a, a->system.wal_segment_size, err) != 0)
+        return -1;
+    if (hq_wal_stream_start(a->pg, a->options.slot, a->start.timeline, a->start.lsn, &a->stream,
+                            err) != 0) {
+        /* The slot went between two commands: it is made anew. */
+        if (err->code == HQ_E_MISSING)
+            err->code = HQ_E_TRANSIENT;
+        return -1;
+    }
+    hq_wal_stream_wake_on(a->stream, a->wake);
+    a->next_lsn = a->synced_lsn = a->start.lsn;
+    a->reported_flush = a->reported_write = 0;
+    hq_log(HQ_LOG_INFO, "streaming WAL", HQ_F_TEXT("cluster", a->options.cluster),
+           HQ_F_TEXT("host", a->system.host), HQ_F_U64("timeline", a->start.timeline),
+           HQ_F_LSN("from", a->start.lsn), HQ_F_LSN("durable", a->start.base));
+    return 0;
+}
+
+/* What came and is not synced is not lost by a connection's end, unless syncing fails. */
+static void
+settle(struct hq_archiver *a)
+{
+    struct hq_error ignored = {0};
+
+    if (a->current != NULL && archiver_sync(a, &ignored) != 0)
+        spool_file_rewind(a->current->file);
+    a->fresh = (struct fresh){0};
 }
 
 static enum archiver_end
@@ -218,36 +287,60 @@ stream(struct hq_archiver *a, struct hq_error *err)
 {
     struct hq_error ignored = {0};
     enum archiver_end end;
+    struct outlook o;
 
-    if (archiver_storer_start(a, err) != 0)
-        return ARCHIVER_TROUBLE;
     set_position(a, true);
     end = receive(a, err);
+    settle(a);
     set_position(a, false);
-    end = join_storer(a, end, err);
+    if (*a->options.stop && archiver_storers_join(a, &ignored) != 0)
+        hq_error_clear(&ignored); /* it is told when the run ends */
     /* So that a server that shuts down, or a slot, does not wait for a receiver that is gone. */
-    if (report(a, look_at_storer(a).durable, true, &ignored) != 0)
+    o = look_around(a);
+    if (report(a, &o, true, &ignored) != 0)
         hq_error_clear(&ignored);
+    hq_wal_stream_close(a->stream);
+    a->stream = NULL;
     return end;
 }
 
-static void
-take_down(struct hq_archiver *a)
+/* Without its slot the server removes WAL as it likes; what is spooled goes to the store first. */
+static int
+let_go(struct hq_archiver *a, struct hq_error *err)
 {
-    hq_wal_stream_close(a->stream);
-    a->stream = NULL;
+    if (archiver_slot_drop(a, err) != 0)
+        return -1;
+    hq_log(HQ_LOG_ERROR, "WAL is no longer held back on the server: the slot was dropped",
+           HQ_F_TEXT("cluster", a->options.cluster), HQ_F_TEXT("slot", a->options.slot));
     hq_pg_close(a->pg);
     a->pg = NULL;
-    while (a->first != NULL) {
-        struct segment *s = a->first;
+    for (;;) {
+        struct outlook o = look_around(a);
 
-        a->first = s->next;
-        segment_drop(s);
+        if (o.empty || o.failed || *a->options.stop)
+            break;
+        archiver_close_segment(a);
+        (void)hq_clock_sleep_ms(LOOK_MS, a->options.stop);
     }
-    a->last = NULL;
-    a->segments = 0;
-    wal_parts_clear(&a->superseded);
-    archive_start_clear(&a->start);
+    pthread_mutex_lock(&a->lock);
+    a->letting_go = a->position.let_go = false;
+    pthread_mutex_unlock(&a->lock);
+    return 0;
+}
+
+static enum archiver_end
+connected_round(struct hq_archiver *a, struct hq_error *err)
+{
+    enum archiver_end end = ARCHIVER_LET_GO;
+
+    if (!look_around(a).let_go) {
+        if (archiver_find_start(a, err) != 0 || start_stream(a, err) != 0)
+            return ARCHIVER_TROUBLE;
+        end = stream(a, err);
+    }
+    if (end == ARCHIVER_LET_GO && let_go(a, err) != 0)
+        return ARCHIVER_TROUBLE;
+    return end;
 }
 
 enum archiver_end
@@ -255,11 +348,14 @@ archiver_round(struct hq_archiver *a, struct hq_error *err)
 {
     enum archiver_end end = ARCHIVER_TROUBLE;
 
-    a->failed = false;
-    if (hq_pg_connect(&a->options.connection, &a->pg, err) == 0 &&
-        archiver_find_start(a, err) == 0 && start_stream(a, err) == 0)
-        end = stream(a, err);
-    take_down(a);
+    a->wrong_server = false;
+    if (hq_pg_connect(&a->options.connection, &a->pg, err) == 0)
+        end = connected_round(a, err);
+    hq_wal_stream_close(a->stream);
+    a->stream = NULL;
+    hq_pg_close(a->pg);
+    a->pg = NULL;
+    archive_start_clear(&a->start);
     return end;
 }
 

@@ -26,28 +26,10 @@ archive_start_clear(struct archive_start *start)
     wal_parts_clear(&start->parts);
 }
 
-static uint64_t
-segment_start(const struct hq_archiver *a, uint64_t lsn)
+uint64_t
+archiver_segment_start(const struct hq_archiver *a, uint64_t lsn)
 {
     return lsn - lsn % a->system.wal_segment_size;
-}
-
-/* Before version 15 only SQL could tell, which this connection does not speak. */
-static int
-read_slot(struct hq_archiver *a, uint64_t *lsn, struct hq_error *err)
-{
-    HQ_AUTO(hq_auto_result)
-    PGresult *result = NULL;
-    char command[128];
-
-    *lsn = 0;
-    if (a->system.version_number < HQ_PG_VERSION_OPTIONS)
-        return 0;
-    snprintf(command, sizeof command, "READ_REPLICATION_SLOT \"%s\"", a->options.slot);
-    if (hq_pg_command(a->pg, command, 2, &result, err) != 0 ||
-        (!PQgetisnull(result, 0, 1) && hq_pg_field_lsn(result, 0, 1, lsn, err) != 0))
-        return hq_error_prefix(err, "%s", command);
-    return 0;
 }
 
 static int
@@ -65,38 +47,36 @@ read_history(struct hq_archiver *a, struct timeline_history *out, struct hq_erro
 
 /*
  * Where the server is must be known from before the slot was made: the segment of that position is
- * one that a new slot keeps.
+ * one that a new slot keeps. A slot whose WAL is missing keeps the wrong WAL.
  */
 static int
 gather(struct hq_archiver *a, struct facts *f, struct hq_error *err)
 {
-    bool created;
-
     if (hq_pg_identify(a->pg, &a->system, err) != 0 ||
-        hq_pg_slot_ensure(a->pg, a->options.slot, &created, err) != 0 ||
-        read_slot(a, &f->slot_lsn, err) != 0 || read_history(a, &f->history, err) != 0)
+        archiver_slot_ready(a, a->missing, &f->slot_lsn, err) != 0)
         return -1;
-    if (created)
-        hq_log(HQ_LOG_INFO, "replication slot created", HQ_F_TEXT("slot", a->options.slot));
-    return wal_shelf_load(a->options.repository, a->options.cluster, a->system.system_identifier,
-                          a->system.wal_segment_size, &f->shelf, err);
+    return read_history(a, &f->history, err);
 }
 
-static int
-refuse_system(const struct hq_archiver *a, const struct wal_shelf *shelf, struct hq_error *err)
+int
+archiver_check_shelf(const struct hq_archiver *a, const struct wal_shelf *shelf,
+                     struct hq_error *err)
 {
+    if (shelf->count > 0 || shelf->other_system == 0)
+        return 0;
     hq_fail(err, HQ_E_REFUSED,
             "the repository has WAL of system %" PRIu64 " under the name %s, and the server is "
             "system %" PRIu64,
-            shelf->other_system, a->options.cluster, a->system.system_identifier);
+            shelf->other_system, a->options.cluster, shelf->system_identifier);
     return hq_error_hint(err, "it was created anew or upgraded, or is another cluster: give it a "
                               "name of its own");
 }
 
 /* Who else than a newer primary wrote on that timeline? */
 static int
-refuse_timeline(const struct hq_archiver *a, uint32_t timeline, struct hq_error *err)
+refuse_timeline(struct hq_archiver *a, uint32_t timeline, struct hq_error *err)
 {
+    a->wrong_server = true;
     hq_fail(err, HQ_E_REFUSED,
             "the repository has WAL of timeline %" PRIu32
             ", and the server is on timeline %" PRIu32,
@@ -106,7 +86,7 @@ refuse_timeline(const struct hq_archiver *a, uint32_t timeline, struct hq_error 
 }
 
 static int
-refuse_rollback(const struct hq_archiver *a, uint64_t end, struct hq_error *err)
+refuse_rollback(struct hq_archiver *a, uint64_t end, struct hq_error *err)
 {
     const char *standby = PQparameterStatus(a->pg->conn, "in_hot_standby");
     uint64_t lsn = a->system.flush_lsn;
@@ -120,6 +100,7 @@ refuse_rollback(const struct hq_archiver *a, uint64_t end, struct hq_error *err)
             a->system.timeline);
     if (passes)
         return -1;
+    a->wrong_server = true;
     return hq_error_hint(err, "it was put back in time without a recovery: recover it with "
                               "hq-restore, which begins a new timeline, or give it a name of its "
                               "own");
@@ -138,18 +119,28 @@ refuse_branch(const struct hq_archiver *a, struct hq_error *err)
 
 /* Go on behind what is stored of @p branch. */
 static void
-resume(struct hq_archiver *a, struct wal_branch *branch)
+resume(struct hq_archiver *a, const struct facts *f, struct wal_branch *branch)
 {
     uint64_t end = wal_branch_end(branch, a->system.wal_segment_size);
     struct archive_start *start = &a->start;
 
-    *start = (struct archive_start){.timeline = branch->timeline, .durable = end, .stored = end};
+    *start = (struct archive_start){.timeline = branch->timeline, .had = end, .base = end};
     start->lsn = branch->complete ? end : branch->last_segment;
     /* All of it in parts and yet not whole: something must be left to be put. */
     if (end - start->lsn == a->system.wal_segment_size)
-        start->stored--;
+        start->had--;
     start->parts = branch->parts;
     branch->parts = (struct wal_parts){0};
+    /* Segments are put side by side: a crash may have left a hole that the server can still fill.
+     */
+    if (f->slot_lsn != 0 && branch->hole != 0 &&
+        branch->hole >= archiver_segment_start(a, f->slot_lsn)) {
+        archive_start_clear(start);
+        *start = (struct archive_start){.timeline = branch->timeline,
+                                        .lsn = branch->hole,
+                                        .had = branch->hole,
+                                        .base = branch->hole};
+    }
 }
 
 /* On the server's own timeline. */
@@ -162,51 +153,67 @@ resume_here(struct hq_archiver *a, const struct facts *f, struct wal_branch *bra
 
     if (end > a->system.flush_lsn)
         return refuse_rollback(a, end, err);
-    if (steps > 0 && branch->first_segment < segment_start(a, f->history.steps[steps - 1].end))
+    if (steps > 0 &&
+        branch->first_segment < archiver_segment_start(a, f->history.steps[steps - 1].end))
         return refuse_branch(a, err);
-    resume(a, branch);
+    resume(a, f, branch);
     return 0;
+}
+
+/* The segment of the switch is there anew, under the next timeline's name, from its start on. */
+static void
+begin_next_timeline(struct hq_archiver *a, const struct facts *f, size_t step)
+{
+    uint64_t switched = f->history.steps[step].end;
+    uint64_t lsn = archiver_segment_start(a, switched);
+
+    a->start = (struct archive_start){.lsn = lsn, .had = lsn, .base = switched};
+    a->start.timeline =
+        step + 1 < f->history.count ? f->history.steps[step + 1].timeline : a->system.timeline;
 }
 
 /* On an ancestor, or where it ended: history->steps[i], and the timeline after it. */
 static void
 resume_ancestor(struct hq_archiver *a, const struct facts *f, size_t i, struct wal_branch *branch)
 {
-    uint64_t switched = f->history.steps[i].end;
-
-    if (wal_branch_end(branch, a->system.wal_segment_size) < switched) {
-        resume(a, branch);
-        return;
-    }
-    /* The segment of the switch is there anew, under the next timeline's name, from its start on.
-     */
-    a->start = (struct archive_start){.lsn = segment_start(a, switched), .durable = switched};
-    a->start.stored = a->start.lsn;
-    a->start.timeline =
-        i + 1 < f->history.count ? f->history.steps[i + 1].timeline : a->system.timeline;
+    if (wal_branch_end(branch, a->system.wal_segment_size) < f->history.steps[i].end)
+        resume(a, f, branch);
+    else
+        begin_next_timeline(a, f, i);
 }
 
-/* Nothing of this server's past is stored: begin with what the slot keeps. */
+/* The timeline of this server's history that has the segment at @p lsn: of several the newest. */
+static uint32_t
+timeline_at(const struct hq_archiver *a, const struct facts *f, uint64_t lsn)
+{
+    uint32_t timeline = a->system.timeline;
+
+    for (size_t i = f->history.count;
+         i-- > 0 && lsn < archiver_segment_start(a, f->history.steps[i].end);)
+        timeline = f->history.steps[i].timeline;
+    return timeline;
+}
+
+/* Nothing of this server's past is stored, or what comes next is lost: begin with what is kept. */
 static void
 begin(struct hq_archiver *a, const struct facts *f)
 {
-    uint64_t lsn = segment_start(a, f->slot_lsn != 0 ? f->slot_lsn : a->system.flush_lsn);
+    uint64_t lsn = archiver_segment_start(a, f->slot_lsn != 0 ? f->slot_lsn : a->system.flush_lsn);
 
+    archive_start_clear(&a->start);
     a->start = (struct archive_start){
-        .timeline = a->system.timeline, .lsn = lsn, .stored = lsn, .durable = lsn};
-    /* Of the timelines that have this segment the newest. */
-    for (size_t i = f->history.count; i-- > 0 && lsn < segment_start(a, f->history.steps[i].end);)
-        a->start.timeline = f->history.steps[i].timeline;
+        .timeline = timeline_at(a, f, lsn), .lsn = lsn, .had = lsn, .base = lsn};
 }
 
+/* By what the store holds. */
 static int
-decide(struct hq_archiver *a, struct facts *f, struct hq_error *err)
+decide_by_shelf(struct hq_archiver *a, struct facts *f, struct hq_error *err)
 {
     struct wal_shelf *shelf = &f->shelf;
     struct wal_branch *branch;
 
-    if (shelf->count == 0 && shelf->other_system != 0)
-        return refuse_system(a, shelf, err);
+    if (archiver_check_shelf(a, shelf, err) != 0)
+        return -1;
     if (shelf->count > 0 && shelf->branches[shelf->count - 1].timeline > a->system.timeline)
         return refuse_timeline(a, shelf->branches[shelf->count - 1].timeline, err);
     branch = wal_shelf_find(shelf, a->system.timeline);
@@ -223,22 +230,125 @@ decide(struct hq_archiver *a, struct facts *f, struct hq_error *err)
     return 0;
 }
 
+/* Go on behind what was received; within a segment only where its file is still at hand. */
+static void
+resume_known(struct hq_archiver *a)
+{
+    const struct archive_known *known = &a->known;
+    const struct segment *s = a->current;
+    bool at_hand = s != NULL && s->id->timeline == known->timeline && s->synced == known->end;
+    uint64_t lsn = at_hand ? known->end : archiver_segment_start(a, known->end);
+
+    a->start = (struct archive_start){
+        .timeline = known->timeline, .lsn = lsn, .had = known->end, .base = known->end};
+}
+
+/* By what was received: @return 1 when that says it, 0 when it does not, -1. */
 static int
-store_history(struct hq_archiver *a, const struct facts *f, uint32_t timeline, struct hq_error *err)
+decide_by_known(struct hq_archiver *a, const struct facts *f, struct hq_error *err)
+{
+    const struct archive_known *known = &a->known;
+
+    if (!known->any || known->system_identifier != a->system.system_identifier)
+        return 0;
+    if (known->timeline > a->system.timeline)
+        return refuse_timeline(a, known->timeline, err);
+    if (known->timeline == a->system.timeline) {
+        if (known->end > a->system.flush_lsn)
+            return refuse_rollback(a, known->end, err);
+        resume_known(a);
+        return 1;
+    }
+    for (size_t i = f->history.count; i-- > 0;) {
+        if (f->history.steps[i].timeline != known->timeline)
+            continue;
+        if (known->end < f->history.steps[i].end) {
+            resume_known(a);
+            return 1;
+        }
+        if (known->end > f->history.steps[i].end)
+            hq_log(HQ_LOG_WARNING, "WAL of a branch that was abandoned is kept as well",
+                   HQ_F_U64("timeline", known->timeline),
+                   HQ_F_LSN("left_at", f->history.steps[i].end), HQ_F_LSN("received", known->end));
+        begin_next_timeline(a, f, i);
+        return 1;
+    }
+    return 0;
+}
+
+/* What the spool has of a past that is not this server's is stored before the store is asked. */
+static int
+load_shelf(struct hq_archiver *a, struct facts *f, struct hq_error *err)
+{
+    bool empty;
+
+    pthread_mutex_lock(&a->lock);
+    empty = a->first == NULL;
+    pthread_mutex_unlock(&a->lock);
+    if (!empty) {
+        archiver_close_segment(a);
+        return hq_fail(err, HQ_E_TRANSIENT,
+                       "the spool still has WAL of another past than this server's, which is "
+                       "stored first");
+    }
+    return wal_shelf_load(a->options.repository, a->options.cluster, a->system.system_identifier,
+                          a->system.wal_segment_size, &f->shelf, err);
+}
+
+static int
+decide(struct hq_archiver *a, struct facts *f, struct hq_error *err)
+{
+    int decided = decide_by_known(a, f, err);
+
+    if (decided != 0)
+        return decided < 0 ? -1 : 0;
+    a->known.any = false;
+    return load_shelf(a, f, err) == 0 ? decide_by_shelf(a, f, err) : -1;
+}
+
+/* The server has removed WAL from a->start on: go on with what it keeps. */
+static void
+leap(struct hq_archiver *a, const struct facts *f)
+{
+    uint64_t from = a->known.any ? a->known.end : a->start.base;
+    uint32_t timeline = a->start.timeline;
+
+    begin(a, f);
+    a->gap_pending = a->start.lsn > from;
+    a->gap = (struct hq_wal_gap){.system_identifier = a->system.system_identifier,
+                                 .timeline = timeline,
+                                 .from_lsn = from,
+                                 .to_lsn = a->start.lsn};
+}
+
+/* @return whether it is in the store, or on its way there. */
+static bool
+history_known(struct hq_archiver *a, const struct facts *f, uint32_t timeline)
 {
     const struct wal_branch *branch = wal_shelf_find(&f->shelf, timeline);
-    struct hq_wal_info info;
+    bool known = timeline == 1 || (branch != NULL && branch->history) ||
+                 (a->known.any && timeline <= a->known.timeline);
 
-    if (timeline == 1 || (branch != NULL && branch->history))
+    pthread_mutex_lock(&a->lock);
+    for (const struct segment *s = a->first; s != NULL && !known; s = s->next)
+        known = s->id->kind == SPOOL_HISTORY && s->id->timeline == timeline &&
+                s->id->system_identifier == a->system.system_identifier;
+    pthread_mutex_unlock(&a->lock);
+    return known;
+}
+
+static int
+queue_history(struct hq_archiver *a, const struct facts *f, uint32_t timeline, struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf text = {.limit = SPOOL_HISTORY_MAX};
+
+    if (history_known(a, f, timeline))
         return 0;
-    if (timeline_store(a->pg, a->options.repository, a->options.cluster,
-                       a->system.system_identifier, timeline, &info, err) != 0)
+    if (hq_pg_timeline_history(a->pg, timeline, &text, err) != 0)
         return -1;
-    hq_log(HQ_LOG_INFO, "timeline history stored", HQ_F_TEXT("cluster", a->options.cluster),
-           HQ_F_U64("timeline", timeline));
-    if (hq_catalog_add_wal(a->options.catalog, a->options.cluster, &info, err) != 0)
-        hq_log_error(HQ_LOG_WARNING, "a timeline's history is not in the catalog", err);
-    return 0;
+    archiver_close_segment(a);
+    return archiver_append_history(a, timeline, &text, err);
 }
 
 /*
@@ -246,16 +356,30 @@ store_history(struct hq_archiver *a, const struct facts *f, uint32_t timeline, s
  * all that they say.
  */
 static int
-store_histories(struct hq_archiver *a, const struct facts *f, struct hq_error *err)
+queue_histories(struct hq_archiver *a, const struct facts *f, struct hq_error *err)
 {
     for (size_t i = 0; i < f->history.count; i++) {
-        if (store_history(a, f, f->history.steps[i].timeline, err) == 0)
+        if (queue_history(a, f, f->history.steps[i].timeline, err) == 0)
             continue;
         if (err->code != HQ_E_MISSING)
             return -1;
         hq_log_error(HQ_LOG_WARNING, "an older timeline's history is not to be had", err);
     }
-    return store_history(a, f, a->system.timeline, err);
+    return queue_history(a, f, a->system.timeline, err);
+}
+
+void
+archiver_note_shelf(struct hq_archiver *a, struct wal_shelf *shelf)
+{
+    pthread_mutex_lock(&a->lock);
+    wal_parts_clear(&a->superseded);
+    a->superseded = shelf->superseded;
+    shelf->superseded = (struct wal_parts){0};
+    a->shelf_system = shelf->system_identifier;
+    a->shelf_segment_size = shelf->segment_size;
+    a->learned = true;
+    pthread_cond_signal(&a->work);
+    pthread_mutex_unlock(&a->lock);
 }
 
 int
@@ -263,11 +387,16 @@ archiver_find_start(struct hq_archiver *a, struct hq_error *err)
 {
     HQ_AUTO(facts_clear)
     struct facts f = {0};
+    bool missing = a->missing;
 
-    if (gather(a, &f, err) != 0 || decide(a, &f, err) != 0 || store_histories(a, &f, err) != 0)
+    if (gather(a, &f, err) != 0 || decide(a, &f, err) != 0)
         return -1;
-    a->superseded = f.shelf.superseded;
-    f.shelf.superseded = (struct wal_parts){0};
+    if (missing)
+        leap(a, &f);
+    if (queue_histories(a, &f, err) != 0)
+        return -1;
+    if (f.shelf.cluster != NULL)
+        archiver_note_shelf(a, &f.shelf);
     hq_error_clear(err);
     return 0;
 }

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <time.h>
 
 #include "archiver_internal.h"
@@ -9,87 +10,99 @@ enum {
     LONGEST_BACKOFF_MS = 30000
 };
 
-void
-archiver_append(struct hq_archiver *a, struct segment *s)
+/* How far everything is in the store, going through the list. Caller holds the lock. */
+static void
+update_durable(struct hq_archiver *a)
 {
-    /* Of the first one a part may be stored already. */
-    if (s->start == a->start.lsn) {
-        s->stored = a->start.stored;
-        s->parts = a->start.parts;
-        a->start.parts = (struct wal_parts){0};
+    struct hq_archiver_position *p = &a->position;
+
+    for (const struct segment *s = a->first; s != NULL; s = s->next) {
+        if (s->id->kind == SPOOL_WAL) {
+            p->timeline = s->id->timeline;
+            p->durable_lsn = s->stored > s->base ? s->stored : s->base;
+            if (s->stored_commit_us != 0)
+                p->last_commit_us = s->stored_commit_us;
+        }
+        if (!s->done)
+            break;
     }
-    pthread_mutex_lock(&a->lock);
-    if (a->last != NULL)
-        a->last->next = s;
-    else
-        a->first = s;
-    a->last = s;
-    a->segments++;
-    pthread_mutex_unlock(&a->lock);
 }
 
-void
-archiver_hand_over(struct hq_archiver *a, struct segment *s, size_t len, int64_t sent_us)
-{
-    bool wake = false;
-
-    pthread_mutex_lock(&a->lock);
-    s->received += len;
-    s->sent_us = sent_us;
-    if (s->received > s->stored && s->oldest_sent_us == 0) {
-        s->oldest_sent_us = sent_us;
-        wake = true;
-    }
-    wake = wake || s->received == s->end;
-    a->position.received_lsn = s->received;
-    if (wake)
-        pthread_cond_signal(&a->work);
-    pthread_mutex_unlock(&a->lock);
-}
-
-/* A segment that is whole in the store is done with. Caller holds the lock. */
+/* A segment that is done is taken off the front, in order. Caller holds the lock. */
 static struct segment *
 take_done(struct hq_archiver *a)
 {
     struct segment *s = a->first;
 
-    if (s == NULL || s->stored < s->end)
+    if (s == NULL || !s->done || s->busy)
         return NULL;
     a->first = s->next;
     if (a->first == NULL)
         a->last = NULL;
     a->segments--;
+    a->position.spool_bytes -= s->end - s->start;
     pthread_cond_broadcast(&a->changed);
     return s;
 }
 
-/*
- * What to put now, if anything. The oldest segment comes first, so that what is stored never has a
- * hole: nothing of a later one is put before this one is whole. Otherwise *due_us is set to when
- * to look again, INT64_MAX: when something is received. Caller holds the lock.
- */
-static bool
-choose(struct hq_archiver *a, struct cut *cut, int64_t *due_us)
+/* Caller holds the lock. */
+static void
+begin_cut(struct segment *s, struct cut *cut)
 {
-    struct segment *s = a->first;
-
-    *due_us = INT64_MAX;
-    if (s == NULL || s->received <= s->stored)
-        return false;
-    *due_us = a->last_put_us + a->options.flush_interval_ms * 1000;
-    if (s->received < s->end && !a->finishing && hq_clock_monotonic_us() < *due_us)
-        return false;
-    /* A cut that failed is tried again with what came since: its oldest byte is still the oldest.
-     */
-    if (s->cut_oldest_us == 0)
-        s->cut_oldest_us = s->oldest_sent_us;
-    s->oldest_sent_us = 0;
     *cut = (struct cut){.segment = s,
                         .from = s->stored,
-                        .to = s->received,
+                        .to = s->synced,
                         .sent_us = s->sent_us,
-                        .oldest_sent_us = s->cut_oldest_us};
-    return true;
+                        .oldest_sent_us = s->oldest_sent_us,
+                        .all = s->all,
+                        .unstored = s->unstored};
+    s->oldest_sent_us = 0;
+    s->unstored = (struct commit_times){0};
+    s->busy = true;
+}
+
+/* Whether to put something of @p s now; of the first one a part when the interval is over. */
+static bool
+ready(const struct hq_archiver *a, const struct segment *s, int64_t now_us, int64_t *due_us)
+{
+    int64_t part_us = a->last_put_us + a->options.flush_interval_ms * 1000;
+
+    if (s->synced <= s->stored)
+        return false;
+    if (s->synced == s->end || s->closed || a->finishing)
+        return true;
+    if (s != a->first)
+        return false;
+    *due_us = part_us;
+    return now_us >= part_us;
+}
+
+/*
+ * What to put now, if anything; otherwise *due_us is set to when to look again (INT64_MAX: when
+ * something changes) and *idle to whether nothing is under way either. Caller holds the lock.
+ */
+static bool
+choose(struct hq_archiver *a, struct cut *cut, int64_t *due_us, bool *idle)
+{
+    int64_t now_us = hq_clock_monotonic_us();
+
+    *due_us = INT64_MAX;
+    *idle = true;
+    for (struct segment *s = a->first; s != NULL; s = s->next) {
+        if (s->done)
+            continue;
+        if (s->busy) {
+            *idle = false;
+        } else if (ready(a, s, now_us, due_us)) {
+            if (s->synced < s->end)
+                a->last_put_us = now_us;
+            begin_cut(s, cut);
+            return true;
+        }
+        if (s->id->kind == SPOOL_HISTORY)
+            return false;
+    }
+    return false;
 }
 
 /* Wait for work until @p until_us (monotonic). Caller holds the lock. */
@@ -112,22 +125,32 @@ enum step {
     STEP_END
 };
 
+struct work {
+    struct cut cut;
+    struct segment *done;
+    struct wal_part part;
+};
+
 /* Sleep until there is something to do: putting comes before tidying up. */
 static enum step
-next_step(struct hq_archiver *a, struct cut *cut, struct segment **done)
+next_step(struct hq_archiver *a, struct work *work)
 {
     int64_t due_us;
     enum step step;
+    bool idle;
 
     pthread_mutex_lock(&a->lock);
     for (;;) {
-        if ((*done = take_done(a)) != NULL) {
-            step = STEP_DROP;
-        } else if (choose(a, cut, &due_us)) {
-            step = STEP_PUT;
-        } else if (a->finishing) {
+        if (a->failed) {
             step = STEP_END;
-        } else if (a->superseded.count > 0) {
+        } else if ((work->done = take_done(a)) != NULL) {
+            step = STEP_DROP;
+        } else if (choose(a, &work->cut, &due_us, &idle)) {
+            step = STEP_PUT;
+        } else if (a->finishing && idle) {
+            step = STEP_END;
+        } else if (!a->finishing && a->superseded.count > 0) {
+            work->part = a->superseded.items[--a->superseded.count];
             step = STEP_DELETE;
         } else {
             wait_for_work(a, due_us);
@@ -139,6 +162,40 @@ next_step(struct hq_archiver *a, struct cut *cut, struct segment **done)
     return step;
 }
 
+static void
+note_delay(struct hq_archiver_position *p, int64_t oldest_sent_us)
+{
+    int64_t delay = hq_clock_wall_us() - oldest_sent_us;
+
+    /* The server's clock may be ahead of this host's. */
+    p->delay_us = delay > 0 ? delay : 0;
+    if (p->delay_us > p->delay_max_us)
+        p->delay_max_us = p->delay_us;
+}
+
+/* All up to cut->to is in the store: only now may it be told. */
+static void
+advance(struct hq_archiver *a, const struct cut *cut, size_t bytes)
+{
+    struct segment *s = cut->segment;
+
+    pthread_mutex_lock(&a->lock);
+    s->stored = cut->to;
+    s->busy = false;
+    s->done = s->stored == s->end || (s->closed && s->stored == s->synced);
+    if (cut->all.last_us != 0)
+        s->stored_commit_us = cut->all.last_us;
+    update_durable(a);
+    if (cut->oldest_sent_us != 0)
+        note_delay(&a->position, cut->oldest_sent_us);
+    a->position.stored_bytes += bytes;
+    a->position.puts++;
+    pthread_cond_broadcast(&a->work);
+    pthread_cond_broadcast(&a->changed);
+    pthread_mutex_unlock(&a->lock);
+    archiver_wake(a);
+}
+
 /*
  * Sleep before the next attempt. @return false when there is to be none. The end of a connection
  * is no reason to give up: should the server be lost, the spool has what nobody else has any more.
@@ -146,7 +203,12 @@ next_step(struct hq_archiver *a, struct cut *cut, struct segment **done)
 static bool
 back_off(struct hq_archiver *a, const struct hq_error *err, int64_t ms)
 {
-    if (!hq_code_retryable(err->code) || *a->options.stop)
+    bool failed;
+
+    pthread_mutex_lock(&a->lock);
+    failed = a->failed;
+    pthread_mutex_unlock(&a->lock);
+    if (failed || !hq_code_retryable(err->code) || *a->options.stop)
         return false;
     hq_log_error(HQ_LOG_WARNING, "WAL can't be stored; it will be tried again", err);
     /* One more attempt when it is stopped meanwhile. */
@@ -154,19 +216,45 @@ back_off(struct hq_archiver *a, const struct hq_error *err, int64_t ms)
     return true;
 }
 
+/* Before the first put of a list that the spool had: who else writes under this name? */
+static int
+learn(struct hq_archiver *a, const struct spool_id *id, struct hq_error *err)
+{
+    struct wal_shelf shelf;
+    int failed = 0;
+
+    pthread_mutex_lock(&a->learning);
+    if (!a->learned && id->kind == SPOOL_WAL) {
+        failed = wal_shelf_load(a->options.repository, a->options.cluster, id->system_identifier,
+                                id->segment_size, &shelf, err);
+        if (failed == 0) {
+            failed = archiver_check_shelf(a, &shelf, err);
+            archiver_note_shelf(a, &shelf);
+            wal_shelf_clear(&shelf);
+        }
+    }
+    pthread_mutex_unlock(&a->learning);
+    return failed;
+}
+
 /* Put, with patience until *stop. */
 static int
-put_patiently(struct hq_archiver *a, const struct cut *cut, struct hq_error *err)
+put_patiently(struct hq_archiver *a, const struct cut *cut, struct hq_compressor *compressor,
+              struct hq_error *err)
 {
     int64_t backoff_ms = FIRST_BACKOFF_MS;
+    struct put put = {0};
 
-    a->last_put_us = hq_clock_monotonic_us();
-    while (archiver_put(a, cut, err) != 0) {
+    while (learn(a, cut->segment->id, err) != 0 ||
+           archiver_put(a, cut, compressor, &put, err) != 0) {
         if (!back_off(a, err, backoff_ms))
             return -1;
         hq_error_clear(err);
         backoff_ms = backoff_ms * 2 < LONGEST_BACKOFF_MS ? backoff_ms * 2 : LONGEST_BACKOFF_MS;
     }
+    /* From here on the segment may be gone. */
+    advance(a, cut, put.bytes);
+    archiver_record(a, cut, &put);
     return 0;
 }
 
@@ -174,11 +262,45 @@ static void
 fail(struct hq_archiver *a, const struct hq_error *err)
 {
     pthread_mutex_lock(&a->lock);
+    if (!a->failed)
+        a->failure = *err;
     a->failed = true;
-    a->failure = *err;
+    pthread_cond_broadcast(&a->work);
     pthread_cond_broadcast(&a->changed);
     pthread_mutex_unlock(&a->lock);
     archiver_wake(a);
+}
+
+static void
+drop(struct segment *s)
+{
+    spool_file_remove(s->file);
+    wal_parts_clear(&s->parts);
+    free(s);
+}
+
+static int
+work_until_end(struct hq_archiver *a, struct hq_compressor *compressor, struct hq_error *err)
+{
+    struct work work;
+
+    for (;;) {
+        switch (next_step(a, &work)) {
+        case STEP_PUT:
+            if (put_patiently(a, &work.cut, compressor, err) != 0)
+                return -1;
+            break;
+        case STEP_DELETE:
+            archiver_delete(a, &work.part);
+            break;
+        case STEP_DROP:
+            drop(work.done);
+            break;
+        case STEP_END:
+        default:
+            return 0;
+        }
+    }
 }
 
 static void *
@@ -186,52 +308,44 @@ run_storer(void *archiver)
 {
     struct hq_archiver *a = archiver;
     struct hq_error err = {0};
-    struct segment *done;
-    struct cut cut;
+    struct hq_compressor *compressor = hq_compressor_new(a->options.compression_level, &err);
 
-    for (;;) {
-        switch (next_step(a, &cut, &done)) {
-        case STEP_PUT:
-            if (put_patiently(a, &cut, &err) == 0)
-                break;
-            fail(a, &err);
-            return NULL;
-        case STEP_DELETE:
-            archiver_delete_one(a);
-            break;
-        case STEP_DROP:
-            segment_drop(done);
-            break;
-        case STEP_END:
-        default:
-            return NULL;
-        }
-    }
+    if (compressor == NULL || work_until_end(a, compressor, &err) != 0)
+        fail(a, &err);
+    hq_compressor_free(compressor);
+    return NULL;
 }
 
 int
-archiver_storer_start(struct hq_archiver *a, struct hq_error *err)
+archiver_storers_start(struct hq_archiver *a, struct hq_error *err)
 {
-    int rc;
-
     a->finishing = a->failed = false;
-    a->last_put_us = 0;
-    hq_walscan_free(a->scan);
-    a->scan = hq_walscan_new(a->system.wal_segment_size, err);
-    if (a->scan == NULL)
-        return -1;
-    rc = pthread_create(&a->storer, NULL, run_storer, a);
-    return rc == 0 ? 0 : hq_fail_sys(err, rc, "start the thread that stores WAL");
+    for (struct segment *s = a->first; s != NULL; s = s->next)
+        s->busy = false;
+    while (a->storer_count < ARCHIVER_STORERS) {
+        int rc = pthread_create(&a->storers[a->storer_count], NULL, run_storer, a);
+
+        if (rc != 0) {
+            struct hq_error ignored = {0};
+
+            if (archiver_storers_join(a, &ignored) != 0)
+                hq_error_clear(&ignored);
+            return hq_fail_sys(err, rc, "start the threads that store WAL");
+        }
+        a->storer_count++;
+    }
+    return 0;
 }
 
 int
-archiver_storer_join(struct hq_archiver *a, struct hq_error *err)
+archiver_storers_join(struct hq_archiver *a, struct hq_error *err)
 {
     pthread_mutex_lock(&a->lock);
     a->finishing = true;
     pthread_cond_broadcast(&a->work);
     pthread_mutex_unlock(&a->lock);
-    (void)pthread_join(a->storer, NULL);
+    while (a->storer_count > 0)
+        (void)pthread_join(a->storers[--a->storer_count], NULL);
     if (a->failed)
         *err = a->failure;
     return a->failed ? -1 : 0;

@@ -5,12 +5,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
-#include "base/crashpoint.h"
 
 enum {
-    HISTORY_MAX = 1 << 20,
-    COMPRESSION_LEVEL = 3
+    HISTORY_MAX = 1 << 20
 };
 
 void
@@ -82,65 +79,4 @@ timeline_history_decode(uint32_t timeline, const char *text, size_t len,
         return 0;
     timeline_history_clear(out);
     return -1;
-}
-
-static int
-seal_and_put(const struct hq_repository *repository, const char *cluster,
-             const struct hq_wal_info *info, const struct hq_buf *text, struct hq_error *err)
-{
-    struct hq_compressor *compressor = hq_compressor_new(COMPRESSION_LEVEL, err);
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf object = {0};
-    char name[HQ_OBJECT_NAME_MAX + 1];
-    int failed;
-
-    if (compressor == NULL)
-        return -1;
-    hq_wal_name(cluster, info, name);
-    failed = hq_wal_seal(repository, cluster, info, text->data, compressor, &object, err);
-    hq_compressor_free(compressor);
-    if (failed != 0)
-        return hq_error_prefix(err, "%s", name);
-    HQ_CRASH_POINT("wal.history.before-put");
-    if (hq_store_put_bytes(repository->store, name, object.data, object.len, err) != 0)
-        return -1;
-    HQ_CRASH_POINT("wal.history.after-put");
-    return 0;
-}
-
-/* Into the header: who can't open the content must know what leads where. */
-static int
-tell_branch(const struct hq_buf *text, struct hq_wal_info *info, struct hq_error *err)
-{
-    HQ_AUTO(timeline_history_clear)
-    struct timeline_history history = {0};
-
-    if (timeline_history_decode(info->timeline, (const char *)text->data, text->len, &history,
-                                err) != 0)
-        return -1;
-    if (history.count == 0)
-        return hq_fail(err, HQ_E_SERVER, "the history of timeline %u is empty", info->timeline);
-    info->parent = history.steps[history.count - 1].timeline;
-    info->begin_lsn = history.steps[history.count - 1].end;
-    return 0;
-}
-
-int
-timeline_store(struct hq_pg *pg, const struct hq_repository *repository, const char *cluster,
-               uint64_t system_identifier, uint32_t timeline, struct hq_wal_info *out,
-               struct hq_error *err)
-{
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf text = {.limit = HISTORY_MAX};
-
-    if (hq_pg_timeline_history(pg, timeline, &text, err) != 0)
-        return -1;
-    *out = (struct hq_wal_info){.type = HQ_WAL_HISTORY,
-                                .system_identifier = system_identifier,
-                                .timeline = timeline,
-                                .raw_len = (uint32_t)text.len,
-                                .sent_us = hq_clock_wall_us()};
-    if (tell_branch(&text, out, err) != 0)
-        return -1;
-    return seal_and_put(repository, cluster, out, &text, err);
 }

@@ -8,7 +8,6 @@
 #define HQ_POSTGRES_TIMELINE_H
 
 #include "postgres/connection.h"
-#include "repository/wal.h"
 
 /** A timeline's ancestors, oldest first; it itself is not among them. */
 struct timeline_history {
@@ -22,10 +21,5 @@ void timeline_history_clear(struct timeline_history *history);
 /** Decode @p timeline's file. SERVER when it is none. */
 int timeline_history_decode(uint32_t timeline, const char *text, size_t len,
                             struct timeline_history *out, struct hq_error *err) HQ_MUST_CHECK;
-
-/** Fetch the history file of @p timeline and put it. Durable when it returns 0. */
-int timeline_store(struct hq_pg *pg, const struct hq_repository *repository, const char *cluster,
-                   uint64_t system_identifier, uint32_t timeline, struct hq_wal_info *out,
-                   struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

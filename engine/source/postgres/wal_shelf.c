@@ -75,6 +75,9 @@ put_on_shelf(struct wal_shelf *shelf, struct wal_branch *branch, const struct hq
     if (!branch->any || segment > branch->last_segment) {
         if (!branch->any)
             branch->first_segment = segment;
+        else if (!branch->complete || segment != branch->last_segment + shelf->segment_size)
+            branch->hole = branch->complete ? branch->last_segment + shelf->segment_size
+                                            : branch->last_segment;
         branch->any = true;
         branch->last_segment = segment;
         branch->complete = false;

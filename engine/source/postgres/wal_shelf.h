@@ -33,6 +33,7 @@ struct wal_branch {
     uint64_t first_segment; /**< LSNs at which the oldest and the newest segment begin */
     uint64_t last_segment;
     struct wal_parts parts; /**< of the last segment when it is not complete */
+    uint64_t hole; /**< where the last hole between its segments begins; 0: there is none */
 };
 
 struct wal_shelf {

@@ -39,6 +39,10 @@ enum hq_config_slot_policy {
     HQ_CONFIG_PROTECT_WAL, /**< never let go of WAL: the recovery point comes first */
     HQ_CONFIG_PROTECT_DISK /**< let go of it before the server's disk is full */
 };
+enum hq_config_durable {
+    HQ_CONFIG_DURABLE_STORE,
+    HQ_CONFIG_DURABLE_SPOOL
+};
 
 struct hq_config_log {
     enum hq_log_level level;
@@ -76,11 +80,13 @@ enum hq_config_wal_source {
 struct hq_config_wal {
     enum hq_config_wal_source source;
     uint32_t flush_interval_ms;
+    enum hq_config_durable durable;
     uint32_t wait_timeout_ms; /**< how long a backup waits for its WAL in the repository */
 };
 
 struct hq_config_spool {
     char *path;
+    uint64_t limit_bytes;
 };
 
 /** How much WAL may wait on the server; warning < critical < limit. */

@@ -1,0 +1,76 @@
+#include <stdio.h>
+
+#include "archiver_internal.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "postgres_internal.h"
+
+/* Before version 15 only SQL could tell, which this connection does not speak. */
+static int
+read_slot(struct hq_archiver *a, bool *exists, uint64_t *keeps, struct hq_error *err)
+{
+    HQ_AUTO(hq_auto_result)
+    PGresult *result = NULL;
+    char command[128];
+
+    *exists = false;
+    *keeps = 0;
+    if (a->system.version_number < HQ_PG_VERSION_OPTIONS)
+        return 0;
+    snprintf(command, sizeof command, "READ_REPLICATION_SLOT \"%s\"", a->options.slot);
+    if (hq_pg_command(a->pg, command, 2, &result, err) != 0 ||
+        (!PQgetisnull(result, 0, 1) && hq_pg_field_lsn(result, 0, 1, keeps, err) != 0))
+        return hq_error_prefix(err, "%s", command);
+    *exists = !PQgetisnull(result, 0, 0);
+    return 0;
+}
+
+int
+archiver_slot_drop(struct hq_archiver *a, struct hq_error *err)
+{
+    HQ_AUTO(hq_auto_result)
+    PGresult *result = NULL;
+    char command[128];
+
+    snprintf(command, sizeof command, "DROP_REPLICATION_SLOT \"%s\"", a->options.slot);
+    if (hq_pg_command(a->pg, command, 0, &result, err) == 0)
+        return 0;
+    if (err->code != HQ_E_MISSING)
+        return hq_error_prefix(err, "%s", command);
+    hq_error_clear(err);
+    return 0;
+}
+
+/*
+ * A slot whose restart position is gone was invalidated (max_slot_wal_keep_size): it takes reports
+ * and keeps nothing, so it is made anew. What the server still has is received all the same.
+ */
+static int
+replace_lost(struct hq_archiver *a, bool anew, struct hq_error *err)
+{
+    uint64_t keeps;
+    bool exists;
+
+    if (read_slot(a, &exists, &keeps, err) != 0)
+        return -1;
+    if (exists && keeps == 0)
+        hq_log(HQ_LOG_ERROR, "the replication slot was invalidated and is made anew",
+               HQ_F_TEXT("slot", a->options.slot));
+    else if (!anew)
+        return 0;
+    return archiver_slot_drop(a, err);
+}
+
+int
+archiver_slot_ready(struct hq_archiver *a, bool anew, uint64_t *keeps, struct hq_error *err)
+{
+    bool created, exists;
+
+    *keeps = 0;
+    if (replace_lost(a, anew, err) != 0 ||
+        hq_pg_slot_ensure(a->pg, a->options.slot, &created, err) != 0)
+        return -1;
+    if (created)
+        hq_log(HQ_LOG_INFO, "replication slot created", HQ_F_TEXT("slot", a->options.slot));
+    return read_slot(a, &exists, keeps, err);
+}
