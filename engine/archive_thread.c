@@ -11,8 +11,7 @@ struct hq_archive_thread {
     pthread_t thread;
     int lock;
     volatile int stop;
-    void (*on_failure)(void *context);
-    void *context;
+    struct hq_archive_events events;
     int failed; /**< with `failure`: read after the join */
     struct hq_error failure;
 };
@@ -25,8 +24,8 @@ run(void *argument)
     t->failed = hq_archiver_run(t->archiver, &t->failure);
     if (t->failed != 0) {
         hq_log_error(HQ_LOG_ERROR, "archiving WAL ended", &t->failure);
-        if (t->on_failure != NULL)
-            t->on_failure(t->context);
+        if (t->events.failed != NULL)
+            t->events.failed(t->events.context);
     }
     return NULL;
 }
@@ -47,6 +46,8 @@ start(struct hq_site *site, struct hq_archive_thread *t, struct hq_error *err)
         .durable =
             c->wal.durable == HQ_CONFIG_DURABLE_SPOOL ? HQ_WAL_DURABLE_SPOOL : HQ_WAL_DURABLE_STORE,
         .spool_limit = c->spool.limit_bytes,
+        .on_gap = t->events.gap,
+        .context = t->events.context,
         .stop = &t->stop,
     };
     int rc;
@@ -68,7 +69,7 @@ destroy(struct hq_archive_thread *t)
 }
 
 int
-hq_archive_thread_start(struct hq_site *site, void (*on_failure)(void *context), void *context,
+hq_archive_thread_start(struct hq_site *site, const struct hq_archive_events *events,
                         struct hq_archive_thread **out, struct hq_error *err)
 {
     struct hq_archive_thread *t = calloc(1, sizeof *t);
@@ -77,8 +78,7 @@ hq_archive_thread_start(struct hq_site *site, void (*on_failure)(void *context),
     if (t == NULL)
         return hq_fail(err, HQ_E_NOMEM, "WAL thread");
     t->lock = -1;
-    t->on_failure = on_failure;
-    t->context = context;
+    t->events = *events;
     if (start(site, t, err) != 0) {
         destroy(t);
         return -1;
@@ -91,6 +91,12 @@ void
 hq_archive_thread_position(struct hq_archive_thread *t, struct hq_archiver_position *out)
 {
     hq_archiver_position(t->archiver, out);
+}
+
+void
+hq_archive_thread_let_go(struct hq_archive_thread *t)
+{
+    hq_archiver_let_go(t->archiver);
 }
 
 int

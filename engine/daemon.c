@@ -21,6 +21,8 @@ static const int64_t longest_retry_us = INT64_C(3600) * 1000000;
  *   waiting --(due)--> backing up --(ok)--> waiting for the next time of the schedule
  *                          |
  *                          +--(failed)--> waiting for min(next time, now + retry), retry doubled
+ * A gap in WAL makes a backup due at once, schedule or not: until then nothing behind it can be
+ * recovered to.
  * *stop ends any of it. An archiver that gave up sends the process SIGTERM, so that it ends the
  * same way, whatever is under way.
  */
@@ -30,6 +32,7 @@ struct daemon {
     struct hq_archive_thread *archive; /**< NULL: WAL is pushed */
     struct hq_governor *governor;
     struct daemon_control control;
+    _Atomic bool wanted; /**< a backup, at once */
     bool scheduled;
     struct hq_cron cron;
     int64_t due_us; /**< 0: never */
@@ -41,6 +44,15 @@ note_archive_end(void *context)
 {
     (void)context;
     (void)kill(getpid(), SIGTERM);
+}
+
+static void
+note_gap(void *context, const struct hq_wal_gap *gap)
+{
+    struct daemon *d = context;
+
+    (void)gap;
+    d->wanted = true;
 }
 
 static int
@@ -65,6 +77,7 @@ plan_next(struct daemon *d, struct hq_error *err)
 {
     int64_t last;
 
+    d->due_us = 0;
     if (!d->scheduled)
         return 0;
     if (last_backup(d, &last, err) != 0)
@@ -123,6 +136,10 @@ static void
 loop(struct daemon *d)
 {
     while (!*d->stop) {
+        if (d->wanted) {
+            d->wanted = false;
+            d->due_us = hq_clock_wall_us();
+        }
         if (d->due_us != 0 && hq_clock_wall_us() >= d->due_us && wal_is_kept(d)) {
             atomic_store(&d->control.backup_since_us, hq_clock_wall_us());
             back_up(d);
@@ -137,11 +154,12 @@ loop(struct daemon *d)
 static int
 start_archiving(struct daemon *d, struct hq_error *err)
 {
+    const struct hq_archive_events events = {note_archive_end, note_gap, d};
     bool told = false;
 
     if (d->site->config->wal.source == HQ_CONFIG_WAL_PUSH)
         return 0;
-    while (hq_archive_thread_start(d->site, note_archive_end, NULL, &d->archive, err) != 0) {
+    while (hq_archive_thread_start(d->site, &events, &d->archive, err) != 0) {
         if (err->code != HQ_E_BUSY)
             return -1;
         if (!told)

@@ -70,11 +70,12 @@ static int
 see_to_wal(struct hq_site *site, struct hq_archive_thread **archive, atomic_bool *ended,
            struct hq_error *err)
 {
+    const struct hq_archive_events events = {.failed = note_archive_end, .context = ended};
     struct hq_archiver_position position = {0};
 
     if (site->config->wal.source == HQ_CONFIG_WAL_PUSH)
         return 0; /* archive_command brings it */
-    if (hq_archive_thread_start(site, note_archive_end, ended, archive, err) != 0) {
+    if (hq_archive_thread_start(site, &events, archive, err) != 0) {
         if (err->code != HQ_E_BUSY)
             return -1;
         hq_error_clear(err); /* hq-backupd of this host does it */

@@ -28,7 +28,6 @@ test_nothing(void **state)
 
     load(*state, &shelf);
     assert_int_equal(shelf.count, 0);
-    assert_int_equal(shelf.other_system, 0);
     assert_null(wal_shelf_find(&shelf, 1));
     wal_shelf_clear(&shelf);
 }
@@ -147,7 +146,6 @@ test_others(void **state)
         &err);
     load(f, &shelf);
     assert_int_equal(shelf.count, 0);
-    assert_int_equal(shelf.other_system, 255);
     wal_shelf_clear(&shelf);
 }
 

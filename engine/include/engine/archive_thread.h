@@ -8,14 +8,20 @@
 #include "engine/site.h"
 #include "postgres/archiver.h"
 
+/** Whom to tell; called on the archiver's thread. Either may be NULL. */
+struct hq_archive_events {
+    void (*failed)(void *context);                            /**< archiving ended by an error */
+    void (*gap)(void *context, const struct hq_wal_gap *gap); /**< WAL was lost, it goes on */
+    void *context;
+};
+
 struct hq_archive_thread;
-/**
- * Start it. BUSY when another process of this host archives this cluster's WAL already.
- * @p on_failure is called on the thread when archiving ended by an error; NULL: nobody to tell.
- */
-int hq_archive_thread_start(struct hq_site *site, void (*on_failure)(void *context), void *context,
+/** Start it. BUSY when another process of this host archives this cluster's WAL already. */
+int hq_archive_thread_start(struct hq_site *site, const struct hq_archive_events *events,
                             struct hq_archive_thread **out, struct hq_error *err) HQ_MUST_CHECK;
 void hq_archive_thread_position(struct hq_archive_thread *t, struct hq_archiver_position *out);
+/** hq_archiver_let_go() */
+void hq_archive_thread_let_go(struct hq_archive_thread *t);
 /** Stop, store what was received, join, free. @return 0, or -1 with what archiving ended by. */
 int hq_archive_thread_stop(struct hq_archive_thread *t, struct hq_error *err) HQ_MUST_CHECK;
 

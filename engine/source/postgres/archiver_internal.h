@@ -187,9 +187,6 @@ void archiver_close_segment(struct hq_archiver *a);
 /** Storers. _join makes them store what is there and end; -1 with the failure of one. */
 int archiver_storers_start(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
 int archiver_storers_join(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
-/** Refuse a repository that has WAL of other systems only under this name. */
-int archiver_check_shelf(const struct hq_archiver *a, const struct wal_shelf *shelf,
-                         struct hq_error *err) HQ_MUST_CHECK;
 /** @p shelf was listed: its superseded parts are to be deleted. */
 void archiver_note_shelf(struct hq_archiver *a, struct wal_shelf *shelf);
 

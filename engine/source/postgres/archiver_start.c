@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "postgres_internal.h"
+#include "repository/lineage.h"
 
 /* What the decision is made of. */
 struct facts {
@@ -56,20 +57,6 @@ gather(struct hq_archiver *a, struct facts *f, struct hq_error *err)
         archiver_slot_ready(a, a->missing, &f->slot_lsn, err) != 0)
         return -1;
     return read_history(a, &f->history, err);
-}
-
-int
-archiver_check_shelf(const struct hq_archiver *a, const struct wal_shelf *shelf,
-                     struct hq_error *err)
-{
-    if (shelf->count > 0 || shelf->other_system == 0)
-        return 0;
-    hq_fail(err, HQ_E_REFUSED,
-            "the repository has WAL of system %" PRIu64 " under the name %s, and the server is "
-            "system %" PRIu64,
-            shelf->other_system, a->options.cluster, shelf->system_identifier);
-    return hq_error_hint(err, "it was created anew or upgraded, or is another cluster: give it a "
-                              "name of its own");
 }
 
 /* Who else than a newer primary wrote on that timeline? */
@@ -212,7 +199,8 @@ decide_by_shelf(struct hq_archiver *a, struct facts *f, struct hq_error *err)
     struct wal_shelf *shelf = &f->shelf;
     struct wal_branch *branch;
 
-    if (archiver_check_shelf(a, shelf, err) != 0)
+    if (hq_lineage_check(a->options.repository, a->options.cluster, a->system.system_identifier,
+                         err) != 0)
         return -1;
     if (shelf->count > 0 && shelf->branches[shelf->count - 1].timeline > a->system.timeline)
         return refuse_timeline(a, shelf->branches[shelf->count - 1].timeline, err);

@@ -216,10 +216,24 @@ back_off(struct hq_archiver *a, const struct hq_error *err, int64_t ms)
     return true;
 }
 
-/* Before the first put of a list that the spool had: who else writes under this name? */
-static int
-learn(struct hq_archiver *a, const struct spool_id *id, struct hq_error *err)
+/* Parts of @p s that an earlier run put are superseded with the others. */
+static void
+take_parts(struct segment *s, struct wal_shelf *shelf)
 {
+    struct wal_branch *branch = wal_shelf_find(shelf, s->id->timeline);
+
+    if (branch == NULL || !branch->any || branch->complete || branch->last_segment != s->start)
+        return;
+    wal_parts_clear(&s->parts);
+    s->parts = branch->parts;
+    branch->parts = (struct wal_parts){0};
+}
+
+/* Before the first put of a list that the spool had: what is there that it supersedes? */
+static int
+learn(struct hq_archiver *a, struct segment *s, struct hq_error *err)
+{
+    const struct spool_id *id = s->id;
     struct wal_shelf shelf;
     int failed = 0;
 
@@ -228,7 +242,7 @@ learn(struct hq_archiver *a, const struct spool_id *id, struct hq_error *err)
         failed = wal_shelf_load(a->options.repository, a->options.cluster, id->system_identifier,
                                 id->segment_size, &shelf, err);
         if (failed == 0) {
-            failed = archiver_check_shelf(a, &shelf, err);
+            take_parts(s, &shelf);
             archiver_note_shelf(a, &shelf);
             wal_shelf_clear(&shelf);
         }
@@ -245,8 +259,7 @@ put_patiently(struct hq_archiver *a, const struct cut *cut, struct hq_compressor
     int64_t backoff_ms = FIRST_BACKOFF_MS;
     struct put put = {0};
 
-    while (learn(a, cut->segment->id, err) != 0 ||
-           archiver_put(a, cut, compressor, &put, err) != 0) {
+    while (learn(a, cut->segment, err) != 0 || archiver_put(a, cut, compressor, &put, err) != 0) {
         if (!back_off(a, err, backoff_ms))
             return -1;
         hq_error_clear(err);

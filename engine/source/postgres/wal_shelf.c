@@ -99,10 +99,8 @@ take_object(const struct hq_object_info *object, void *context, struct hq_error 
 
     if (!hq_wal_name_parse(object->name, shelf->cluster, shelf->segment_size, &info))
         return 0;
-    if (info.system_identifier != shelf->system_identifier) {
-        shelf->other_system = info.system_identifier;
+    if (info.system_identifier != shelf->system_identifier)
         return 0;
-    }
     if (find_or_add(shelf, info.timeline, &branch, err) != 0)
         return -1;
     if (info.type == HQ_WAL_HISTORY) {

@@ -43,7 +43,6 @@ struct wal_shelf {
     struct wal_branch *branches; /**< by timeline, ascending */
     size_t count, cap;
     struct wal_parts superseded; /**< contained in a complete segment or another part */
-    uint64_t other_system;       /**< one that has WAL under this cluster's name too; 0: none */
 };
 
 /** List wal/<cluster>/. @p out is released with wal_shelf_clear(). */
