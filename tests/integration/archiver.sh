@@ -323,6 +323,57 @@ if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=2m tmpfs "$small" 2>/dev/null; t
     verify "$before"
     ok "a full store is waited for, and what was received outlives its server"
 
+    # Commits that count on the spool alone: they return while the store is full, and outlive both
+    # the server and the archiver.
+    fill() {
+        head -c 4m /dev/zero >"$small/filler" 2>/dev/null || true
+    }
+    fill
+    sql -c "ALTER SYSTEM SET synchronous_standby_names = 'archiver'" -c "SELECT pg_reload_conf()" >/dev/null
+    HQ_TEST_DURABLE_SPOOL=1 begin
+    before=$(fact durable)
+    for _ in 1 2 3 4 5; do
+        sql -c "SET statement_timeout = '30s'" -c "INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(1, 3000) g" ||
+            fail "a commit waits for a store that is full"
+    done
+    lsn=$(lsn_number "$(sql -c 'SELECT flush_lsn FROM pg_stat_replication')")
+    [ "$lsn" -gt "$((before + 1000000))" ] || fail "only $lsn is flushed"
+    [ "$(fact durable)" -lt "$lsn" ] || fail "the store was not full"
+    kill -9 $archiver
+    wait $archiver 2>/dev/null || true
+    archiver=0
+    stop "$data" immediate
+    rm "$small/filler"
+    HQ_TEST_DURABLE_SPOOL=1 begin
+    await "$lsn"
+    verify "$lsn"
+    start
+    sql -c "ALTER SYSTEM RESET synchronous_standby_names" -c "SELECT pg_reload_conf()" >/dev/null
+    await "$(flush_lsn)"
+    end
+    verify "$(flush_lsn)"
+    ok "commits that wait for the spool survive server, archiver and a full store"
+
+    # The spool has its limit; beyond it WAL stays on the server, and all of it arrives in the end.
+    fill
+    HQ_TEST_SPOOL_MIB=4 begin
+    write_some 60000
+    await_text "the spool is full"
+    sleep 0.5
+    [ "$(fact spool)" -le $((5 << 20)) ] || fail "the spool holds $(fact spool) bytes"
+    [ "$(fact received)" -lt "$(flush_lsn)" ] || fail "all was received"
+    kill -9 $archiver
+    wait $archiver 2>/dev/null || true
+    # A file of it is damaged meanwhile: what it had is received again.
+    damaged=$(ls "$place"/spool/*.spool | sed -n 2p)
+    printf damage | dd of="$damaged" bs=1 seek=100000 conv=notrunc status=none
+    mount -o remount,size=40m "$small"
+    HQ_TEST_SPOOL_MIB=4 begin
+    await "$(flush_lsn)"
+    end
+    verify "$(flush_lsn)"
+    ok "a spool at its limit, and a damaged one, lose nothing"
+
     rm -rf "$place" "$small"/*
     mv "$scratch/place-before" "$place"
     sql -c "SELECT pg_drop_replication_slot('hq_backup')" >/dev/null

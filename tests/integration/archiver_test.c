@@ -7,7 +7,8 @@
  *     archiver_test scan SEGMENT...      commits found in segment files: "LSN time"
  *     archiver_test names DIR            stored WAL objects, with the times of their headers
  *
- * HQ_TEST_CONNINFO, HQ_TEST_FLUSH_MS and HQ_TEST_SPOOL say what else there is to say. Facts go to
+ * HQ_TEST_CONNINFO, HQ_TEST_FLUSH_MS, HQ_TEST_SPOOL, HQ_TEST_SPOOL_MIB and HQ_TEST_DURABLE_SPOOL
+ * say what else there is to say. Facts go to
  * standard output as "name value" lines; a failure prints "error CODE message" and "hint ..." and
  * exits with 1.
  */
@@ -136,7 +137,7 @@ watch(void *context)
 static int
 run(struct place *p, struct hq_error *err)
 {
-    const char *interval = getenv("HQ_TEST_FLUSH_MS");
+    const char *interval = getenv("HQ_TEST_FLUSH_MS"), *limit = getenv("HQ_TEST_SPOOL_MIB");
     struct hq_archiver_options options = {
         .cluster = "main",
         .slot = "hq_backup",
@@ -145,7 +146,7 @@ run(struct place *p, struct hq_error *err)
         .compression_level = 1,
         .durable =
             getenv("HQ_TEST_DURABLE_SPOOL") != NULL ? HQ_WAL_DURABLE_SPOOL : HQ_WAL_DURABLE_STORE,
-        .spool_limit = UINT64_C(64) << 20,
+        .spool_limit = (uint64_t)(limit != NULL ? atoi(limit) : 64) << 20,
         .stop = &stop,
         .connection = {.conninfo = getenv("HQ_TEST_CONNINFO"), .application = "archiver"},
     };

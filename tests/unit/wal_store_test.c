@@ -505,6 +505,45 @@ test_recovered(void **state)
     clear(&r);
 }
 
+/* A lost file of the spool: receiving goes on at the hole, and nothing behind it is told. */
+static void
+test_recovered_with_hole(void **state)
+{
+    struct fixture *f = *state;
+    struct hq_memory_faults faults = {
+        .fail_at = 1, .fail_code = HQ_E_TRANSIENT, .fail_for_ever = true};
+    struct hq_archiver_position p;
+    struct hq_error err = {0};
+    struct run r;
+    char path[256];
+
+    begin(&r, f, START);
+    hq_memory_set_faults(f->store, &faults);
+    maker_filler(&r.wal, 4 * FIXTURE_SEGMENT);
+    send(&r, 1);
+    r.stop = 1;
+    assert_int_equal(archiver_storers_join(r.a, &err), -1);
+    archiver_release(r.a);
+    snprintf(path, sizeof path, "%s/%s.%016" PRIX64 ".000000010000000000000009.spool", r.spool,
+             FIXTURE_CLUSTER, (uint64_t)FIXTURE_SYSTEM);
+    assert_int_equal(unlink(path), 0);
+    faults = (struct hq_memory_faults){0};
+    hq_memory_set_faults(f->store, &faults);
+    r.stop = 0;
+    hq_error_clear(&err);
+    r.a->known.any = false;
+    ASSERT_OK(archiver_recover(r.a, &err), &err);
+    assert_int_equal(r.a->known.end, START + SEGMENT);
+    assert_null(r.a->current);
+    ASSERT_OK(archiver_storers_start(r.a, &err), &err);
+    await(&r, START + SEGMENT);
+    end(&r);
+    hq_archiver_position(r.a, &p);
+    assert_int_equal(p.durable_lsn, START + SEGMENT);
+    assert_int_equal(fixture_count(f, "wal/"), 4);
+    clear(&r);
+}
+
 static void
 test_wait(void **state)
 {
@@ -558,6 +597,7 @@ main(void)
         FIXTURE_TEST(test_timeline_change),
         FIXTURE_TEST(test_spool_damaged),
         FIXTURE_TEST(test_recovered),
+        FIXTURE_TEST(test_recovered_with_hole),
         FIXTURE_TEST(test_wait),
         FIXTURE_TEST(test_options),
     };

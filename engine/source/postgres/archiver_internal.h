@@ -45,6 +45,7 @@ struct segment {
     uint64_t end;              /**< of the byte after its last; the length of a history file */
     uint64_t base;             /**< durable without this segment, if all before it in the list is */
     uint64_t had;              /**< bytes below were in the store before they came */
+    bool after_hole;           /**< recovered, but what comes before it was not: nothing is told */
 
     /* Under the lock. */
     uint64_t synced;              /**< bytes below this are durable in the spool */

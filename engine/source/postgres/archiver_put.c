@@ -95,22 +95,37 @@ put_object(struct hq_archiver *a, const struct hq_wal_info *info, const struct h
     return 0;
 }
 
-/* The parts that @p info contains can go; the list of those that count starts afresh. */
+static bool
+same_part(const struct wal_part *a, const struct wal_part *b)
+{
+    return a->timeline == b->timeline && a->start == b->start && a->end == b->end;
+}
+
+/*
+ * The parts that lie within what was put can go, but not one of the very same name: that is what
+ * was put. One that reaches further stays.
+ */
 static void
 supersede(struct hq_archiver *a, struct segment *s, const struct hq_wal_info *info)
 {
-    struct wal_part part = {info->timeline, info->start_lsn, info->end_lsn};
+    struct wal_part put = {info->timeline, info->start_lsn, info->end_lsn};
+    struct wal_parts *parts = &s->parts;
     struct hq_error err = {0};
+    size_t kept = 0;
     int failed = 0;
 
     pthread_mutex_lock(&a->lock);
-    if (info->start_lsn == s->start) {
-        for (size_t i = 0; i < s->parts.count && failed == 0; i++)
-            failed = wal_parts_add(&a->superseded, &s->parts.items[i], &err);
-        s->parts.count = 0;
+    for (size_t i = 0; i < parts->count; i++) {
+        const struct wal_part *part = &parts->items[i];
+
+        if (part->start < put.start || part->end > put.end)
+            parts->items[kept++] = *part;
+        else if (!same_part(part, &put) && failed == 0)
+            failed = wal_parts_add(&a->superseded, part, &err);
     }
+    parts->count = kept;
     if (info->type == HQ_WAL_PART && failed == 0)
-        failed = wal_parts_add(&s->parts, &part, &err);
+        failed = wal_parts_add(parts, &put, &err);
     pthread_mutex_unlock(&a->lock);
     if (failed != 0)
         hq_log_error(HQ_LOG_WARNING, "parts of a WAL segment stay until the next start", &err);

@@ -312,6 +312,22 @@ scan_recovered(struct hq_archiver *a, struct segment *s, struct hq_error *err)
     return 0;
 }
 
+/* Whether @p s does not continue what was recovered before it: a file between them is lost. */
+static bool
+breaks_chain(const struct hq_archiver *a, const struct segment *s)
+{
+    const struct archive_known *known = &a->known;
+
+    if (a->last != NULL && a->last->after_hole)
+        return a->last->id->system_identifier == s->id->system_identifier;
+    return known->any && known->system_identifier == s->id->system_identifier &&
+           s->start > known->end;
+}
+
+/*
+ * Receiving goes on where the chain of files ends. What lies behind a hole is stored too, because
+ * nobody else may have it, and is received again with what is missing.
+ */
 static int
 take_recovered(struct hq_archiver *a, struct spool_file **file, struct hq_error *err)
 {
@@ -325,14 +341,15 @@ take_recovered(struct hq_archiver *a, struct spool_file **file, struct hq_error 
     }
     *file = NULL;
     s->sent_us = hq_clock_wall_us();
+    s->after_hole = breaks_chain(a, s);
     /* The one before gets nothing more, unless it is whole. */
     archiver_close_segment(a);
+    s->closed = s->closed || s->after_hole;
     link_last(a, s);
-    if (s->id->kind == SPOOL_WAL) {
-        a->current = s->synced < s->end ? s : NULL;
-        a->known =
-            (struct archive_known){true, s->id->system_identifier, s->id->timeline, s->synced};
-    }
+    if (s->id->kind == SPOOL_HISTORY || s->after_hole)
+        return 0;
+    a->current = s->synced < s->end ? s : NULL;
+    a->known = (struct archive_known){true, s->id->system_identifier, s->id->timeline, s->synced};
     return 0;
 }
 

@@ -17,6 +17,8 @@ update_durable(struct hq_archiver *a)
     struct hq_archiver_position *p = &a->position;
 
     for (const struct segment *s = a->first; s != NULL; s = s->next) {
+        if (s->after_hole)
+            break;
         if (s->id->kind == SPOOL_WAL) {
             p->timeline = s->id->timeline;
             p->durable_lsn = s->stored > s->base ? s->stored : s->base;
