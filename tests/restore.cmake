@@ -1,7 +1,13 @@
 # Backups that the pipeline wrote to the memory store, brought back.
-foreach(name IN ITEMS timeline lineage wal_inventory plan plan_objects postgres losses settings wal_get)
+foreach(name IN ITEMS timeline lineage wal_inventory plan plan_objects postgres losses settings wal_get
+        wal_prefetch wal_window)
     hq_unit(restore_${name} DEPENDS hq_pipeline hq_restore hq_storage_memory)
     target_sources(restore_${name}_test PRIVATE unit/fixture.c)
+endforeach()
+
+foreach(name IN ITEMS wal_prefetch wal_window)
+    target_include_directories(restore_${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/restore)
+    target_link_libraries(restore_${name}_test PRIVATE PkgConfig::jansson)
 endforeach()
 
 hq_fuzz(history DEPENDS hq_restore)

@@ -126,29 +126,67 @@ check_map(const struct hq_plan *plan, const struct hq_tablespace_map *maps, size
     return 0;
 }
 
+enum {
+    LOSSES_SHOWN = 20
+};
+
+/* Before everything else, so that nobody starts a server without having seen it. */
+static void
+print_losses(const json_t *losses)
+{
+    size_t count = json_array_size(losses);
+
+    printf("LOST: %zu %s of files could not be restored and %s now:\n", count,
+           count == 1 ? "stretch" : "stretches", count == 1 ? "is zeros" : "are zeros");
+    for (size_t i = 0; i < count && i < LOSSES_SHOWN; i++) {
+        const json_t *loss = json_array_get(losses, i);
+
+        printf("  %s, %" JSON_INTEGER_FORMAT " bytes from %" JSON_INTEGER_FORMAT "\n",
+               json_string_value(json_object_get(loss, "path")),
+               json_integer_value(json_object_get(loss, "length")),
+               json_integer_value(json_object_get(loss, "offset")));
+    }
+    if (count > LOSSES_SHOWN)
+        printf("  ... and %zu more, named on standard error\n", count - LOSSES_SHOWN);
+}
+
+static void
+print_text(const struct hq_plan *plan, const struct hq_restore_result *result,
+           const struct pg_values *v, const json_t *losses, int64_t took_us)
+{
+    char bytes[HQ_BYTES_TEXT_MAX], took[HQ_TIME_TEXT_MAX], target[256];
+
+    if (result->losses > 0)
+        print_losses(losses);
+    printf("Restored %" PRIu64 " files, %s, to %s in %s, with %" PRIu64 " segments of WAL.\n",
+           result->files, hq_bytes_format(result->bytes, bytes), v->to,
+           hq_duration_format(took_us, took), result->wal_segments);
+    printf("Start PostgreSQL there: it recovers to %s by itself, then will %s.\n",
+           target_describe(&plan->target, target), v->target_action);
+    if (result->losses > 0)
+        printf("It is NOT whole: %" PRIu64 " %s lost.\n", result->losses,
+               result->losses == 1 ? "stretch is" : "stretches are");
+}
+
 static int
 print_result(const struct hq_command_line *line, const struct hq_plan *plan,
              const struct hq_restore_result *result, const struct pg_values *v, json_t *losses,
              int64_t took_us, struct hq_error *err)
 {
-    char bytes[HQ_BYTES_TEXT_MAX], took[HQ_TIME_TEXT_MAX], target[256];
     json_t *out;
     int failed;
 
     if (!line->json) {
-        if (!line->quiet)
-            printf("Restored %" PRIu64 " files, %s, to %s in %s.\nStart PostgreSQL there: it "
-                   "recovers to %s by itself, then will %s.\n",
-                   result->files, hq_bytes_format(result->bytes, bytes), v->to,
-                   hq_duration_format(took_us, took), target_describe(&plan->target, target),
-                   v->target_action);
+        if (!line->quiet || result->losses > 0)
+            print_text(plan, result, v, losses, took_us);
         return 0;
     }
-    out = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:O}", "cluster", plan->cluster, "backup",
-                    plan->root.backup, "directory", v->to, "files", (json_int_t)result->files,
-                    "bytes", (json_int_t)result->bytes, "fetched_bytes",
-                    (json_int_t)result->fetched_bytes, "microseconds", (json_int_t)took_us,
-                    "losses", losses);
+    out = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:O}", "cluster", plan->cluster,
+                    "backup", plan->root.backup, "directory", v->to, "files",
+                    (json_int_t)result->files, "bytes", (json_int_t)result->bytes, "fetched_bytes",
+                    (json_int_t)result->fetched_bytes, "wal_segments",
+                    (json_int_t)result->wal_segments, "microseconds", (json_int_t)took_us, "losses",
+                    losses);
     failed = hq_cli_print_json(out, err);
     json_decref(out);
     return failed;

@@ -202,6 +202,10 @@ for how in flipped missing; do
         if [ "$status" = 19 ]; then
             partial=$((partial + 1))
             check "$how $object: what is not listed as lost is whole" as_tool compare "$scratch/sound" "$scratch/r" "$scratch/losses"
+            [ "$partial" = 1 ] || continue
+            whole r --allow-damaged >"$scratch/text" 2>/dev/null
+            check "the losses are told before the restore is called done" sh -c "head -n 1 '$scratch/text' | grep '^LOST: '"
+            check "... and again at the end" sh -c "tail -n 1 '$scratch/text' | grep 'NOT whole'"
         elif [ "$status" = 8 ] || [ "$status" = 10 ]; then
             check "$how $object: without pg_control or backup_label, nothing starts" sh -c \
                 "grep -qE 'global/pg_control|backup_label' '$scratch/losses' && [ ! -e '$scratch/r/global/pg_control' ]"
