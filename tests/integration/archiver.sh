@@ -427,8 +427,13 @@ for _ in $(seq 50); do
 done
 begin
 write_some 3000
-await "$(flush_lsn)"
+for _ in $(seq 100); do
+    # What the spool still has of timeline 2 is stored first.
+    [ "$(fact timeline)" != 3 ] || break
+    sleep 0.1
+done
 [ "$(fact timeline)" = 3 ] || fail "timeline $(fact timeline)"
+await "$(flush_lsn)"
 end
 cp "$scratch"/data3/pg_wal/[0-9]* "$scratch/wal/"
 verify 0 "$scratch/wal"
