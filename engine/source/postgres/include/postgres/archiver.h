@@ -3,18 +3,21 @@
  * Receives WAL through a physical slot and puts it into the repository: a part every
  * flush_interval while there is new WAL, the complete segment at its end (docs/format.md §12).
  *
- * Received bytes are written to a spool file a segment and fsynced before they are put. What is
- * reported to PostgreSQL as flushed is durable in the store, nothing else; a part is deleted only
- * after the complete segment (or a wider part) is durable.
+ * Received bytes are written to a spool file a segment and synced, then put. What is reported to
+ * PostgreSQL as written is synced there, as flushed what is durable as options->durable says; a
+ * part is deleted only after the complete segment (or a wider part) is durable in the store.
  *
- * Start: from the start of the segment that holds the last position durable in the store (listed
- * there, no local state needed), or of the slot's / server's position when there is none. Already
- * stored bytes are received again and not stored again as parts. Whenever a connection or a
- * timeline ends, what was received is stored first, however long the store takes.
- * Refuses: a system identifier other than the one whose WAL this cluster name has in the
- * repository (REFUSED, with advice), a server whose WAL ends before what the store holds on its
- * timeline (REFUSED: it went back in time), or whose timeline is older than one that the store
- * holds (REFUSED: a former primary). MISSING: the server has removed WAL that the store lacks.
+ * Start: behind what the spool has; without a spool at the start of the segment that holds the last
+ * position durable in the store (listed there), or of the slot's / server's position when there is
+ * none. The list of what was received outlives connections and timelines: it is stored however long
+ * the store takes, by several threads, and the position follows the first hole.
+ * A promotion is followed when the server's history descends from what was received; what a
+ * timeline had beyond the switch is kept as well. History files are stored before their WAL.
+ * A slot that was invalidated is made anew. WAL that the server has removed is a gap: archiving
+ * goes on behind it (on_gap).
+ * REFUSED, and it ends: a system that is not the cluster's (repository/lineage.h).
+ * Refused, and asked again, because another server may answer: one whose WAL ends before what was
+ * received on its timeline (it went back in time), or whose timeline is older (a former primary).
  *
  * Threads  hq_archiver_run() belongs to one thread; _position and _wait may be called from others.
  */
