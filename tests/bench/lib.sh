@@ -25,8 +25,8 @@ pgbench() { "$pg_bin/pgbench" -h "$scratch" -p "${port_of[data]}" -U postgres "$
 
 # figure ROW COLUMN VALUE: one measurement of one run; COLUMN ends with its unit
 figure() { printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$scratch/figures"; }
-# report TITLE: the table on standard output; further lines of text from standard input
-report() { /usr/bin/python3 "$here/report.py" $json --figures "$scratch/figures" --title "$1"; }
+# report TITLE: the table on standard output
+report() { /usr/bin/python3 "$here/report.py" $json --figures "$scratch/figures" --runs "$runs" --title "$1"; }
 
 # ticks PID: user and system CPU milliseconds of a process so far, with the children it waited for
 ticks() {
@@ -64,7 +64,9 @@ hq_store() {
   ca_file: $S3_CA
   access_key_file: $access
   secret_key_file: $secret"
-    hq_init "${credentials[@]}"
+    export HQ_S3_ACCESS_KEY_FILE=$access HQ_S3_SECRET_KEY_FILE=$secret # for init alone
+    hq_init
+    unset HQ_S3_ACCESS_KEY_FILE HQ_S3_SECRET_KEY_FILE
 }
 restore() {
     as "$scratch/bin/hq-restore" "$@" --repository "$repository" --key "$scratch/restore.key" \

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""report.py --figures FILE --title TEXT [--json]: medians of repeated measurements, as a table.
+"""report.py --figures FILE --runs N --title TEXT [--json]: medians of repeated measurements, as a table.
 
 FILE has lines `row <tab> column <tab> value`, in the order in which rows and columns are to appear.
 A cell shows the median of its values; a column whose name begins with "max" their maximum.
@@ -41,6 +41,7 @@ def processor():
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--figures", required=True)
+parser.add_argument("--runs", required=True, type=int)
 parser.add_argument("--title", required=True)
 parser.add_argument("--json", action="store_true")
 options = parser.parse_args()
@@ -55,10 +56,9 @@ if options.json:
                                  for column in columns if (row, column) in cells}}
         for row in rows]
     print(json.dumps({"title": options.title, "date": date, "machine": processor(),
-                      "load_15min": float(load), "table": table}, indent=1))
+                      "load_15min": float(load), "runs": options.runs, "table": table}, indent=1))
 else:
-    runs = max(len(values) for values in cells.values())
-    print(f"{options.title}\n\n{date}, {processor()}, load {load}; medians of {runs} runs.\n")
+    print(f"{options.title}\n\n{date}, {processor()}, load {load}; medians of {options.runs} runs.\n")
     print("| | " + " | ".join(columns) + " |")
     print("|---|" + "---|" * len(columns))
     for row in rows:
