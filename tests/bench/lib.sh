@@ -72,11 +72,11 @@ restore() {
     as "$scratch/bin/hq-restore" "$@" --repository "$repository" --key "$scratch/restore.key" \
         "${credentials[@]}"
 }
-# hq_daemon_up INTERVAL LEVEL: configured for the store of hq_store, streaming from `data`
-hq_daemon_up() {
+# hq_write_config INTERVAL LEVEL: for the store of hq_store, the cluster `data` and the slot $slot
+slot=hq_test
+hq_write_config() {
     local url=$repository
     repository=${url%%\?*}
-    rm -rf "$scratch/state"
     hq_config data "$store_yaml" <<YAML
 log:
   level: $2
@@ -86,6 +86,11 @@ backup:
   schedule: ""
 YAML
     repository=$url
+    sed -i "s/^  slot: .*/  slot: $slot/" "$config"
+    rm -rf "$scratch/state"
+}
+hq_daemon_up() { # hq_daemon_up INTERVAL LEVEL: with such a configuration, streaming
+    hq_write_config "$@"
     : >"$scratch/daemon.log"
     daemon_start
     wait_for 60 "streaming" grep -q 'streaming WAL' "$scratch/daemon.log" || exit 1
