@@ -101,17 +101,23 @@ recover() {
     rm -rf "$scratch/r"
     as rm -f "$scratch/r.log"
 }
-ours() {
+# What the restore staged is a head start that others do not have: with it and without.
+ours() { # ours STORE staged|alone
+    local row="hq-restore wal-get, $1, nothing staged" staged=$scratch/r/hq_restore/prefetch
     use "$1"
     must restore pg --quiet --cluster main --to "$scratch/r" --target-lsn "$target" --target-action promote
-    figure "hq-restore wal-get, $1" "segments staged before" "$(find "$scratch/r/pg_wal" -name '????????????????????????' | wc -l)"
     [ -d "$scratch/base" ] || must as cp -a "$scratch/r" "$scratch/base"
-    recover "hq-restore wal-get, $1"
+    if [ "$2" = staged ]; then
+        row="hq-restore wal-get, $1, $(find "$staged" -name '????????????????????????' | wc -l) segments staged"
+    else
+        find "$staged" -name '????????????????????????' -delete
+    fi
+    recover "$row"
 }
 # theirs ROW COMMAND: on the same base
 theirs() {
     must as cp -a "$scratch/base" "$scratch/r"
-    as find "$scratch/r/pg_wal" -name '????????????????????????' -delete
+    as rm -rf "$scratch/r/hq_restore"
     echo "restore_command = '$2'" >>"$scratch/r/postgresql.auto.conf"
     echo "recovery_end_command = ''" >>"$scratch/r/postgresql.auto.conf"
     recover "$1"
@@ -123,7 +129,8 @@ for store in $stores; do make "$store"; done
 prepare
 for run in $(seq "$runs"); do
     for store in $stores; do
-        ours "$store"
+        ours "$store" alone
+        ours "$store" staged
         theirs cp "cp $scratch/plain/%f \"%p\""
         fresh_spool
         theirs "pgBackRest archive-get async, $store" \
