@@ -387,8 +387,8 @@ spool_file_read(struct spool_file *f, uint64_t from, uint64_t to, struct hq_buf 
 {
     HQ_CLOSE int fd = open(f->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     HQ_FREE struct spool_mark *marks = NULL;
-    size_t count, len, got;
-    uint64_t begin;
+    size_t count = 0, len, got;
+    uint64_t begin = from;
 
     out->len = 0;
     if (fd < 0)
