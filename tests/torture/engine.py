@@ -51,6 +51,7 @@ class Engine:
         self.exits = []  # (time, status) of ends nobody asked for
         self.lock = threading.RLock()
         self.restored = 0
+        self.slow_backups = 0
         self.init()
         self.write_config(pair)
 
@@ -184,7 +185,11 @@ class Engine:
         return server
 
     def backup(self):
-        return self.command("hq-backup", "backup", "--config", self.config)
+        """Faults may make it fail, and then it is one that is not there."""
+        try:
+            self.command("hq-backup", "backup", "--config", self.config)
+        except subprocess.TimeoutExpired:
+            self.slow_backups += 1
 
     def keep(self, name):
         """Copy what may explain a loss to the logs."""

@@ -2,6 +2,7 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 
 import psycopg2
@@ -72,16 +73,19 @@ class Faults:
             self.site.note("%s did not shut down within 8 s and was killed" % old.name)
         self.promote(old, values)
 
-    def split_brain(self, **values):
-        """The former primary goes on for a while, with its clients."""
+    def split_brain(self, backup, **values):
+        """The former primary goes on for a while, with its clients, and a backup of it ends."""
         old = self.site.pair.primary
         self.site.load.sticky = True
-        self.promote(old, values, until_killed=0.7)
+        running = threading.Thread(target=self.site.engine.backup if backup else time.sleep,
+                                   args=() if backup else (0.7,), daemon=True)
+        running.start()
+        self.promote(old, values, lambda: running.join(8))
 
-    def promote(self, old, values, until_killed=0.0):
+    def promote(self, old, values, outlive=lambda: None):
         timeline = self.site.pair.promote_standby()
         self.site.note("%s is the primary, timeline %d" % (self.site.pair.primary.name, timeline))
-        time.sleep(until_killed)
+        outlive()
         old.kill()
         self.site.load.sticky = False
         time.sleep(values["rejoin_after"])

@@ -58,11 +58,14 @@ QUIET_BEGIN = 1.5
 def values_of(name, rng):
     if name == "daemon-kill":
         return {"down": rng.choice([0.0, 0.0, 1.5])}
-    if name in PROMOTIONS:
-        return {"rejoin": rng.choice(["rewind", "rewind", "rebuild"]),
-                "rejoin_after": round(rng.uniform(0.2, 2.0), 2),
-                "keep_slot": rng.choice([True, False])}
-    return {}
+    if name not in PROMOTIONS:
+        return {}
+    values = {"rejoin": rng.choice(["rewind", "rewind", "rebuild"]),
+              "rejoin_after": round(rng.uniform(0.2, 2.0), 2),
+              "keep_slot": rng.choice([True, False])}
+    if name == "split-brain":
+        values["backup"] = rng.choice([True, False])
+    return values
 
 
 def choose(rng, candidates, busy, at, promoted_at):
