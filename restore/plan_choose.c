@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -74,20 +75,6 @@ forget_wal(struct hq_plan *plan)
     hq_wal_coverage_clear(&plan->coverage);
 }
 
-static int
-follow_wal(const struct hq_repository *repository, struct hq_plan *plan, const struct hq_root *root,
-           struct hq_error *err)
-{
-    forget_wal(plan);
-    if (hq_wal_inventory_load(repository, plan->cluster, root->system_identifier,
-                              root->wal_segment_size, &plan->wal, err) != 0 ||
-        hq_wal_inventory_path(plan->wal, plan->target.timeline, root->timeline, root->stop_lsn,
-                              &plan->path, err) != 0 ||
-        hq_wal_inventory_cover(plan->wal, &plan->path, root->start_lsn, &plan->coverage, err) != 0)
-        return -1;
-    return hq_wal_coverage_last_commit(plan->wal, &plan->coverage, &plan->last_commit_us, err);
-}
-
 static int64_t
 since_of(const struct hq_backup_list *list, size_t number)
 {
@@ -101,8 +88,42 @@ struct search {
     const struct hq_repository *repository;
     struct hq_plan *plan;
     struct hq_backup_list *list;
-    const char *why_not; /* of the last one looked at; NULL: none comes before the target */
+    uint32_t timeline;         /* to go on to; 0: the newest after the backup */
+    uint64_t system;           /* that plan->wal is of, */
+    uint32_t wal_segment_size; /* in segments of that size */
+    const char *why_not;       /* of the last one looked at; NULL: none comes before the target */
 };
+
+/* plan->wal, which the backups of a system share. */
+static int
+open_wal(struct search *s, const struct hq_root *root, struct hq_error *err)
+{
+    struct hq_plan *plan = s->plan;
+
+    if (plan->wal != NULL && s->system == root->system_identifier &&
+        s->wal_segment_size == root->wal_segment_size)
+        return 0;
+    forget_wal(plan);
+    s->system = root->system_identifier;
+    s->wal_segment_size = root->wal_segment_size;
+    return hq_wal_inventory_load(s->repository, plan->cluster, root->system_identifier,
+                                 root->wal_segment_size, &plan->wal, err);
+}
+
+static int
+follow_wal(struct search *s, const struct hq_root *root, struct hq_error *err)
+{
+    struct hq_plan *plan = s->plan;
+
+    hq_timeline_path_clear(&plan->path);
+    hq_wal_coverage_clear(&plan->coverage);
+    if (open_wal(s, root, err) != 0 ||
+        hq_wal_inventory_path(plan->wal, s->timeline, root->timeline, root->stop_lsn, &plan->path,
+                              err) != 0 ||
+        hq_wal_inventory_cover(plan->wal, &plan->path, root->start_lsn, &plan->coverage, err) != 0)
+        return -1;
+    return hq_wal_coverage_last_commit(plan->wal, &plan->coverage, &plan->last_commit_us, err);
+}
 
 /* Take backup @p i if its WAL leads on from it. @return 1, 0 with the reason, -1. */
 static int
@@ -112,7 +133,7 @@ take(struct search *s, size_t i, struct hq_error *err)
     struct hq_plan *plan = s->plan;
     const struct hq_lineages *l = &s->list->lineages;
 
-    if (follow_wal(s->repository, plan, root, err) != 0) {
+    if (follow_wal(s, root, err) != 0) {
         /* An older backup may lie on the timeline asked for where this one does not. */
         if (err->code != HQ_E_RANGE || plan->target.backup != NULL)
             return -1;
@@ -132,15 +153,71 @@ take(struct search *s, size_t i, struct hq_error *err)
     return 1;
 }
 
+static bool
+comes_before(const struct search *s, size_t i, uint64_t system)
+{
+    const struct hq_root *root = &s->list->roots[i];
+
+    return root->system_identifier == system && early_enough(&s->plan->target, root);
+}
+
+/* The newest timeline that a backup before the target is in the past of; 0: none has a history. */
+static uint32_t
+newest_led_to(const struct search *s, uint64_t system, const struct hq_timeline_path *paths,
+              size_t count)
+{
+    for (size_t p = 0; p < count; p++) {
+        const struct hq_timeline_path *path = &paths[p];
+
+        for (size_t i = 0; i < s->list->count; i++) {
+            const struct hq_root *root = &s->list->roots[i];
+
+            if (comes_before(s, i, system) &&
+                hq_timeline_path_passes(path, root->timeline, root->stop_lsn))
+                return path->steps[path->count - 1].timeline;
+        }
+    }
+    return 0;
+}
+
+/*
+ * A former primary may have finished the newest backup of all behind the point where the cluster
+ * left its timeline. What was committed since is on the newer one, so the timeline is chosen before
+ * the backup.
+ */
+static int
+choose_timeline(struct search *s, uint64_t system, struct hq_error *err)
+{
+    struct hq_timeline_path *paths = NULL;
+    size_t count = 0, i = s->list->count;
+    int result;
+
+    s->timeline = s->plan->target.timeline;
+    while (i > 0 && !comes_before(s, i - 1, system))
+        i--;
+    if (s->timeline != 0 || i == 0)
+        return 0;
+    result = open_wal(s, &s->list->roots[i - 1], err);
+    if (result == 0)
+        result = hq_wal_inventory_histories(s->plan->wal, &paths, &count, err);
+    if (result == 0)
+        s->timeline = newest_led_to(s, system, paths, count);
+    for (size_t p = 0; p < count; p++)
+        hq_timeline_path_clear(&paths[p]);
+    free(paths);
+    return result;
+}
+
 /* The newest backup of @p system that comes before the target and whose own WAL is there. */
 static int
 search_system(struct search *s, uint64_t system, struct hq_error *err)
 {
+    if (choose_timeline(s, system, err) != 0)
+        return -1;
     for (size_t i = s->list->count; i-- > 0;) {
-        const struct hq_root *root = &s->list->roots[i];
         int taken;
 
-        if (root->system_identifier != system || !early_enough(&s->plan->target, root))
+        if (!comes_before(s, i, system))
             continue;
         taken = take(s, i, err);
         if (taken != 0)
@@ -188,7 +265,8 @@ static int
 choose(const struct hq_repository *repository, struct hq_plan *plan, struct hq_backup_list *list,
        struct hq_error *err)
 {
-    struct search s = {.repository = repository, .plan = plan, .list = list};
+    struct search s = {
+        .repository = repository, .plan = plan, .list = list, .timeline = plan->target.timeline};
     int taken;
 
     if (plan->target.backup != NULL)

@@ -28,7 +28,7 @@ read_history(const struct hq_wal_inventory *inventory, const struct hq_wal_piece
     if (err->code == HQ_E_CORRUPT)
         hq_error_hint(err,
                       "where timeline %u came from can't be told; name another one with "
-                      "--timeline",
+                      "--target-timeline",
                       piece->timeline);
     return -1;
 }

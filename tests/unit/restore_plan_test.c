@@ -186,19 +186,31 @@ timelines_choose_their_backup(void **state)
     fill(f);
     (void)fixture_history(f, 2, "1\t0/2100500\tbefore 2026-07-01\n");
     (void)fixture_wal(f, 2, SEGMENT(1), SEGMENT(2), FIXTURE_TIME_US + 5 * HOUR);
-    /* The newest backup's own lineage, where nothing is asked for. */
+    /* Where nothing is asked for, the newest timeline, whichever backup is the newest. */
+    for (target.timeline = 0; target.timeline <= 2; target.timeline += 2) {
+        ASSERT_OK(plan(f, &target, false, &p, &err), &err);
+        assert_string_equal(p.root.backup, first_id);
+        assert_int_equal(p.path.count, 2);
+        assert_int_equal(p.coverage.end_timeline, 2);
+        assert_int_equal(p.last_commit_us, FIXTURE_TIME_US + 5 * HOUR);
+        hq_plan_clear(&p);
+    }
+    target.timeline = 1;
     ASSERT_OK(plan(f, &target, false, &p, &err), &err);
     assert_string_equal(p.root.backup, second.id);
     assert_int_equal(p.path.count, 1);
     hq_plan_clear(&p);
-    target.timeline = 2;
+    /* A time that only the newest timeline reaches. */
+    target = (struct hq_target){.type = HQ_TARGET_TIME, .time_us = FIXTURE_TIME_US + 4 * HOUR};
     ASSERT_OK(plan(f, &target, false, &p, &err), &err);
-    assert_string_equal(p.root.backup, first_id);
-    assert_int_equal(p.path.count, 2);
     assert_int_equal(p.coverage.end_timeline, 2);
-    assert_int_equal(p.last_commit_us, FIXTURE_TIME_US + 5 * HOUR);
     hq_plan_clear(&p);
-    target.backup = second.id;
+    /* Who names the backup gets its own. */
+    target = (struct hq_target){.type = HQ_TARGET_LATEST, .backup = second.id};
+    ASSERT_OK(plan(f, &target, false, &p, &err), &err);
+    assert_int_equal(p.coverage.end_timeline, 1);
+    hq_plan_clear(&p);
+    target.timeline = 2;
     ASSERT_CODE(plan(f, &target, false, &p, &err), &err, HQ_E_RANGE);
     assert_non_null(strstr(err.message, "timeline 2 does not descend"));
     target = (struct hq_target){.type = HQ_TARGET_LATEST, .timeline = 7};

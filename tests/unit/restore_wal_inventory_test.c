@@ -271,7 +271,7 @@ a_damaged_history_is_not_guessed_at(void **state)
     inventory = load(f);
     ASSERT_CODE(hq_wal_inventory_path(inventory, 0, 1, 0x2000000, &path, &err), &err, HQ_E_CORRUPT);
     assert_non_null(strstr(err.message, "00000002.history"));
-    assert_non_null(strstr(err.hint, "--timeline"));
+    assert_non_null(strstr(err.hint, "--target-timeline"));
     /* Naming the timeline needs no history but its own. */
     ASSERT_OK(hq_wal_inventory_path(inventory, 1, 1, 0x2000000, &path, &err), &err);
     assert_int_equal(path.count, 1);

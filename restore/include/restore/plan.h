@@ -26,7 +26,7 @@ struct hq_target {
     uint64_t lsn;
     const char *text;   /**< xid or name, borrowed */
     bool exclusive;     /**< stop just before, not after */
-    uint32_t timeline;  /**< 0: the newest that descends from the backup */
+    uint32_t timeline;  /**< 0: the newest that a backup before the target leads to */
     const char *backup; /**< NULL: the newest that can reach the target; borrowed */
 };
 
