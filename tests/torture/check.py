@@ -83,6 +83,10 @@ def choose_target(values, span, ledger):
     flag = ["--exclusive"] if exclusive else []
     if kind == "end-of-range":
         return Target("the end of the range", ["--target-time", time_text(end)], time_us=end)
+    if kind == "end-lsn":
+        return Target("LSN %s, the end of the range" % span["to_lsn"],
+                      ["--target-lsn", span["to_lsn"], *flag],
+                      low=lsn(span["to_lsn"]), high=lsn(span["to_lsn"]))
     if kind == "time" or kind == "latest":
         if kind == "latest":
             low = EVERYTHING if values.get("everything") else lsn(span["to_lsn"])

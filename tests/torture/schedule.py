@@ -102,7 +102,7 @@ def faults(rng, candidates, seconds):
 
 def target(rng):
     """What a check restores to; where in the recoverable range is drawn now, the range is not."""
-    kind = rng.choice(["time"] * 6 + ["commit-time", "lsn", "xid", "latest", "end-of-range"])
+    kind = rng.choice(["time"] * 6 + ["commit-time", "lsn", "xid", "latest", "end-of-range", "end-lsn"])
     return {"target": kind, "fraction": round(rng.random(), 4),
             "exclusive": rng.random() < 0.3}
 
