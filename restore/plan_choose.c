@@ -285,15 +285,27 @@ choose(const struct hq_repository *repository, struct hq_plan *plan, struct hq_b
         s.why_not != NULL ? s.why_not : "the target is before the first recoverable point", err);
 }
 
+/*
+ * PostgreSQL stops at a time or LSN when it sees what comes behind, and fails where nothing does. A
+ * target at the very end is therefore the end of this WAL, which a restore fixes: what arrives in
+ * the store afterwards is not part of it.
+ */
 static int
-check_end(const struct hq_repository *repository, const struct hq_plan *plan, struct hq_error *err)
+settle_end(const struct hq_repository *repository, struct hq_plan *plan, struct hq_error *err)
 {
-    const struct hq_target *target = &plan->target;
+    struct hq_target *target = &plan->target;
 
-    if (target->type == HQ_TARGET_TIME && target->time_us > plan->last_commit_us)
-        return refuse(repository, plan, "the target is after the last recoverable commit", err);
-    if (target->type == HQ_TARGET_LSN && target->lsn > plan->coverage.end_lsn)
-        return refuse(repository, plan, "the target is after the last recoverable LSN", err);
+    if (target->type == HQ_TARGET_TIME) {
+        if (target->time_us > plan->last_commit_us)
+            return refuse(repository, plan, "the target is after the last recoverable commit", err);
+        if (target->time_us == plan->last_commit_us && !target->exclusive)
+            target->type = HQ_TARGET_LATEST;
+    } else if (target->type == HQ_TARGET_LSN) {
+        if (target->lsn > plan->coverage.end_lsn)
+            return refuse(repository, plan, "the target is after the last recoverable LSN", err);
+        if (target->lsn == plan->coverage.end_lsn)
+            target->type = HQ_TARGET_LATEST;
+    }
     return 0;
 }
 
@@ -313,5 +325,5 @@ plan_choose(const struct hq_repository *repository, struct hq_plan *plan, struct
     }
     if (choose(repository, plan, &list, err) != 0)
         return -1;
-    return check_end(repository, plan, err);
+    return settle_end(repository, plan, err);
 }
