@@ -43,7 +43,8 @@ archiver_discard(struct hq_archiver *a)
     a->last = a->current = NULL;
     a->segments = 0;
     a->position.spool_bytes = 0;
-    a->known.any = a->learned = a->failed = false;
+    a->known.any = a->failed = false;
+    a->learned = false;
 }
 
 static struct segment *
