@@ -9,6 +9,7 @@
 #include "engine/archive_thread.h"
 #include "engine/backup_job.h"
 #include "engine/governor.h"
+#include "engine/watch.h"
 #include "schedules/cron.h"
 
 enum {
@@ -32,6 +33,7 @@ struct daemon {
     struct hq_archive_thread *archive; /**< NULL: WAL is pushed */
     struct hq_governor *governor;
     struct daemon_control control;
+    struct hq_watch *watch;
     _Atomic bool wanted; /**< a backup, at once */
     bool scheduled;
     struct hq_cron cron;
@@ -226,6 +228,33 @@ stop_archiving(struct daemon *d, struct hq_error *err)
     return hq_error_prefix(err, "archive WAL");
 }
 
+static void
+tell_position(void *context, struct hq_archiver_position *out)
+{
+    const struct daemon *d = context;
+
+    *out = (struct hq_archiver_position){0};
+    if (d->archive != NULL)
+        hq_archive_thread_position(d->archive, out);
+}
+
+static void
+want_backup(void *context)
+{
+    struct daemon *d = context;
+
+    d->wanted = true;
+}
+
+static int
+start_watch(struct daemon *d, struct hq_error *err)
+{
+    struct hq_watch_options options = {
+        .site = d->site, .position = tell_position, .want_backup = want_backup, .context = d};
+
+    return hq_watch_start(&options, &d->watch, err);
+}
+
 /* The control socket is there as long as there is something to ask about. */
 static int
 run(struct daemon *d, struct hq_error *err)
@@ -236,10 +265,13 @@ run(struct daemon *d, struct hq_error *err)
     d->control.site = d->site;
     d->control.archive = d->archive;
     d->control.governor = d->governor;
-    failed = daemon_control_start(&d->control, d->stop, err);
+    failed = start_watch(d, err);
+    if (failed == 0)
+        failed = daemon_control_start(&d->control, d->stop, err);
     if (failed == 0)
         loop(d);
     daemon_control_stop(&d->control);
+    hq_watch_stop(d->watch);
     hq_governor_stop(d->governor);
     if (stop_archiving(d, &archive_err) == 0)
         return failed;

@@ -29,6 +29,8 @@ main(int argc, char **argv)
         command_lineage_list,
         command_status,
         command_wal_push,
+        command_gap_list,
+        command_gap_ack,
         {0},
     };
     const struct hq_program program = {

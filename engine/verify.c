@@ -10,6 +10,7 @@
 #include "repository/wal.h"
 #include "restore/manifest_reader.h"
 #include "restore/plan.h"
+#include "verify_internal.h"
 
 struct found {
     char *name;
@@ -36,6 +37,12 @@ problem(struct verify *v, const char *object, const struct hq_error *why)
     v->result->problems++;
     if (v->options->problem != NULL)
         v->options->problem(v->options->context, object, why);
+}
+
+static void
+note_problem(void *context, const char *object, const struct hq_error *why)
+{
+    problem(context, object, why);
 }
 
 /* Damage is a finding and verifying goes on; anything else ends it. */
@@ -325,6 +332,7 @@ check_named_packs(struct verify *v, const struct found *object, struct hq_error 
 static int
 verify_all(struct verify *v, struct hq_error *err)
 {
+    struct continuity_check continuity = {v->repository, note_problem, v};
     uint64_t damaged = 0;
 
     if (check_all(v, "index/", check_index, err) != 0)
@@ -334,7 +342,9 @@ verify_all(struct verify *v, struct hq_error *err)
         check_all(v, "packs/", check_pack, err) != 0 ||
         check_all(v, "backups/", check_backup, err) != 0)
         return -1;
-    return check_all(v, "wal/", check_wal, err);
+    if (check_all(v, "wal/", check_wal, err) != 0)
+        return -1;
+    return verify_continuity(&continuity, err);
 }
 
 int

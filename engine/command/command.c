@@ -3,8 +3,10 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "cli/secret.h"
 
 int
@@ -21,6 +23,30 @@ command_open_synced(const struct hq_command_line *line, struct hq_site *site, st
     if (command_open_site(line, site, err) != 0 || hq_site_open_catalog(site, err) != 0)
         return -1;
     return hq_catalog_sync(site->catalog, site->repository, NULL, err);
+}
+
+static int
+keep_name(const char *cluster, void *context, struct hq_error *err)
+{
+    struct hq_buf *names = context;
+
+    hq_buf_put(names, cluster, strlen(cluster) + 1);
+    return hq_buf_check(names, "names of clusters", err);
+}
+
+int
+command_each_cluster(struct hq_catalog *catalog, hq_catalog_cluster_fn *each, void *context,
+                     struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf names = {0};
+
+    if (hq_catalog_clusters(catalog, keep_name, &names, err) != 0)
+        return -1;
+    for (size_t at = 0; at < names.len; at += strlen((const char *)names.data + at) + 1)
+        if (each((const char *)names.data + at, context, err) != 0)
+            return -1;
+    return 0;
 }
 
 int

@@ -18,7 +18,8 @@ struct common_values {
 /** Tables and functions of the commands, for hq-backup.c. */
 extern const struct hq_command command_init, command_key_sidecar, command_check, command_backup,
     command_list, command_show, command_verify, command_catalog_rebuild, command_config,
-    command_lineage_accept, command_lineage_list, command_wal_push, command_status;
+    command_lineage_accept, command_lineage_list, command_wal_push, command_status,
+    command_gap_list, command_gap_ack;
 
 /** Open what --config names; hq_site_close() in any case. */
 int command_open_site(const struct hq_command_line *line, struct hq_site *site,
@@ -26,6 +27,13 @@ int command_open_site(const struct hq_command_line *line, struct hq_site *site,
 /** The same, with the catalog open and in step with the repository. */
 int command_open_synced(const struct hq_command_line *line, struct hq_site *site,
                         struct hq_error *err) HQ_MUST_CHECK;
+
+/**
+ * Call @p each for every cluster of the catalog. Unlike hq_catalog_clusters() it leaves the catalog
+ * to @p each.
+ */
+int command_each_cluster(struct hq_catalog *catalog, hq_catalog_cluster_fn *each, void *context,
+                         struct hq_error *err) HQ_MUST_CHECK;
 
 /** A hq_passphrase_fn: @p context is the name of the passphrase's file, or NULL to be asked. */
 int command_ask_passphrase(void *context, const char *path, struct hq_buf *out,

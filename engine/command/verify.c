@@ -143,8 +143,10 @@ const struct hq_command command_verify = {
     .name = "verify",
     .summary = "read the whole repository and check it",
     .help = "Reads every object: ids, seals, directories, manifests, and that everything a backup "
-            "refers to is there. With a restore key also every page and every byte of WAL. Ends "
-            "with status 10 when something is damaged or missing.\n\n"
+            "refers to is there, that the WAL goes on without a gap (but for those that a later "
+            "backup covers or somebody acknowledged) and reaches every backup's stop. With a "
+            "restore key also every page and every byte of WAL. Ends with status 10 when something "
+            "is damaged or missing.\n\n"
             "  hq-backup verify --key restore.key",
     .options = verify_options,
     .values_size = sizeof(struct verify_values),

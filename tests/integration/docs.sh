@@ -42,7 +42,7 @@ for document in README.md docs/*.md; do
     ok $? "$document links to what exists" "$scratch/dead"
 done
 # Commands that the README and the operations manual show exist.
-grep -hoE '(hq-backup|hq-restore) [a-z][a-z-]*( (rebuild|sidecar|accept|list))?' README.md docs/operations.md docs/man/*.[0-9] |
+grep -hoE '(hq-backup|hq-restore) [a-z][a-z-]*( (rebuild|sidecar|accept|list|ack))?' README.md docs/operations.md docs/man/*.[0-9] |
     sort -u >"$scratch/used"
 while read -r program command; do
     "$bin/$program" --dump-options | awk -F'\t' '$1 == "command" {print $2}' | grep -qxF -- "$command" ||

@@ -1,0 +1,207 @@
+#include "engine/watch.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/continuity.h"
+#include "watch_internal.h"
+
+enum {
+    LOOK_MS = 1000
+};
+/* Listing may take a thirtieth of the time. */
+static const int64_t compare_us = INT64_C(20) * 1000000;
+static const int64_t compare_share = 30;
+/* Computing costs a look at every WAL object of the cluster: not more often than this. */
+static const int64_t compute_us = INT64_C(2) * 1000000;
+
+struct hq_watch {
+    struct hq_watch_options options;
+    struct watched_gaps gaps; /* the thread's own */
+    int64_t compare_due_us;   /* monotonic, as the other two */
+    int64_t computed_us;
+    uint64_t version; /* of the catalog, when it was computed */
+    bool in_trouble;  /* and it was told */
+    pthread_t thread;
+    volatile int stop;
+    pthread_mutex_t lock; /* around what follows */
+    struct hq_watch_status status;
+};
+
+static const char *
+cluster_of(const struct hq_watch *w)
+{
+    return w->options.site->config->cluster.name;
+}
+
+static void
+compare(struct hq_watch *w, struct hq_error *err)
+{
+    const struct hq_site *site = w->options.site;
+    int64_t began = hq_clock_monotonic_us(), took;
+
+    if (hq_catalog_sync_continuity(site->catalog, site->repository, cluster_of(w), err) == 0) {
+        pthread_mutex_lock(&w->lock);
+        w->status.compared_us = hq_clock_wall_us();
+        pthread_mutex_unlock(&w->lock);
+    }
+    took = hq_clock_monotonic_us() - began;
+    w->compare_due_us =
+        began + (took * compare_share > compare_us ? took * compare_share : compare_us);
+}
+
+static void
+publish(struct hq_watch *w, const struct hq_backup_list *list, const struct hq_continuity *c)
+{
+    struct hq_watch_status s = {.computed_us = hq_clock_wall_us(),
+                                .recoverable = c->range_count > 0,
+                                .open_gaps = hq_continuity_gaps(c, false),
+                                .acknowledged_gaps = hq_continuity_gaps(c, true),
+                                .backups = list->count};
+
+    s.covered_gaps = c->gap_count - s.open_gaps - s.acknowledged_gaps;
+    for (size_t i = 0; i < c->range_count; i++)
+        if (i == 0 || c->ranges[i].from_us > s.range.from_us)
+            s.range = c->ranges[i];
+    for (size_t i = 0; i < c->gap_count; i++)
+        s.missing_segments += c->gaps[i].covered ? 0 : c->gaps[i].segments;
+    for (size_t i = 0; i < list->count; i++) {
+        if (c->complete[i])
+            s.last_backup = list->roots[i];
+        s.incomplete_backups += !c->complete[i];
+    }
+    pthread_mutex_lock(&w->lock);
+    s.compared_us = w->status.compared_us;
+    s.behind_since_us = w->status.behind_since_us;
+    w->status = s;
+    pthread_mutex_unlock(&w->lock);
+}
+
+static int
+compute(struct hq_watch *w, struct hq_error *err)
+{
+    HQ_AUTO(hq_backup_list_clear)
+    struct hq_backup_list list = {0};
+    HQ_AUTO(hq_continuity_clear)
+    struct hq_continuity continuity = {0};
+    struct hq_archiver_position position;
+    int news;
+
+    if (hq_catalog_continuity(w->options.site->catalog, cluster_of(w), &list, &continuity, err) !=
+        0)
+        return -1;
+    publish(w, &list, &continuity);
+    w->options.position(w->options.context, &position);
+    news = watched_gaps_look(&w->gaps, &continuity, &position, hq_clock_monotonic_us(), err);
+    if (news > 0 && w->options.want_backup != NULL)
+        w->options.want_backup(w->options.context);
+    return news < 0 ? -1 : 0;
+}
+
+/* Gaps that wait to be news are looked at again though nothing changed. */
+static int
+compute_if_due(struct hq_watch *w, struct hq_error *err)
+{
+    int64_t now = hq_clock_monotonic_us();
+    uint64_t version;
+
+    if (now - w->computed_us < compute_us)
+        return 0;
+    if (hq_catalog_version(w->options.site->catalog, &version, err) != 0)
+        return -1;
+    if (version == w->version && w->gaps.count == 0 && w->computed_us != 0)
+        return 0;
+    w->computed_us = now;
+    w->version = version;
+    return compute(w, err);
+}
+
+static void
+note_backlog(struct hq_watch *w)
+{
+    struct hq_archiver_position position;
+    bool behind;
+
+    w->options.position(w->options.context, &position);
+    behind = position.received_lsn > position.durable_lsn;
+    pthread_mutex_lock(&w->lock);
+    if (!behind)
+        w->status.behind_since_us = 0;
+    else if (w->status.behind_since_us == 0)
+        w->status.behind_since_us = hq_clock_wall_us();
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* Told once, until it passes: an outage of the store is the archiver's news. */
+static void
+tell_trouble(struct hq_watch *w, const struct hq_error *err)
+{
+    if (err->code != HQ_E_OK && !w->in_trouble)
+        hq_log_error(HQ_LOG_WARNING, "what is recoverable can't be told; it will be tried again",
+                     err);
+    w->in_trouble = err->code != HQ_E_OK;
+}
+
+static void *
+run(void *argument)
+{
+    struct hq_watch *w = argument;
+
+    while (!w->stop) {
+        struct hq_error err = {0};
+
+        note_backlog(w);
+        if (hq_clock_monotonic_us() >= w->compare_due_us)
+            compare(w, &err);
+        if (err.code == HQ_E_OK && compute_if_due(w, &err) == 0)
+            hq_error_clear(&err);
+        tell_trouble(w, &err);
+        (void)hq_clock_sleep_ms(LOOK_MS, &w->stop);
+    }
+    return NULL;
+}
+
+int
+hq_watch_start(const struct hq_watch_options *options, struct hq_watch **out, struct hq_error *err)
+{
+    struct hq_watch *w = calloc(1, sizeof *w);
+    int rc;
+
+    *out = NULL;
+    if (w == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "watch of what is recoverable");
+    w->options = *options;
+    w->gaps.cluster = options->site->config->cluster.name;
+    pthread_mutex_init(&w->lock, NULL);
+    rc = pthread_create(&w->thread, NULL, run, w);
+    if (rc != 0) {
+        pthread_mutex_destroy(&w->lock);
+        free(w);
+        return hq_fail_sys(err, rc, "start the thread that watches the WAL for gaps");
+    }
+    *out = w;
+    return 0;
+}
+
+void
+hq_watch_status(struct hq_watch *w, struct hq_watch_status *out)
+{
+    pthread_mutex_lock(&w->lock);
+    *out = w->status;
+    pthread_mutex_unlock(&w->lock);
+}
+
+void
+hq_watch_stop(struct hq_watch *w)
+{
+    if (w == NULL)
+        return;
+    w->stop = 1;
+    pthread_join(w->thread, NULL);
+    pthread_mutex_destroy(&w->lock);
+    watched_gaps_clear(&w->gaps);
+    free(w);
+}
