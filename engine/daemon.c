@@ -238,12 +238,15 @@ tell_position(void *context, struct hq_archiver_position *out)
         hq_archive_thread_position(d->archive, out);
 }
 
-static void
+static bool
 want_backup(void *context)
 {
     struct daemon *d = context;
 
+    if (atomic_load(&d->control.backup_since_us) != 0)
+        return false;
     d->wanted = true;
+    return true;
 }
 
 static int

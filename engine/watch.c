@@ -25,6 +25,7 @@ struct hq_watch {
     int64_t computed_us;
     uint64_t version; /* of the catalog, when it was computed */
     bool in_trouble;  /* and it was told */
+    bool wanting;     /* a backup, and nobody has taken that on yet */
     pthread_t thread;
     volatile int stop;
     pthread_mutex_t lock; /* around what follows */
@@ -96,8 +97,9 @@ compute(struct hq_watch *w, struct hq_error *err)
     publish(w, &list, &continuity);
     w->options.position(w->options.context, &position);
     news = watched_gaps_look(&w->gaps, &continuity, &position, hq_clock_monotonic_us(), err);
-    if (news > 0 && w->options.want_backup != NULL)
-        w->options.want_backup(w->options.context);
+    w->wanting = (w->wanting || news > 0) && hq_continuity_gaps(&continuity, false) > 0;
+    if (w->wanting && w->options.want_backup != NULL)
+        w->wanting = !w->options.want_backup(w->options.context);
     return news < 0 ? -1 : 0;
 }
 

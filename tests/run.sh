@@ -92,6 +92,7 @@ step_main() {
         many "$(basename "$script" .sh)" bash "$script"
     done
 }
+step_continuity() { many continuity bash tests/integration/continuity.sh; }
 step_governor() { many governor bash tests/integration/governor.sh; }
 step_recovery() { many recovery bash tests/integration/recovery.sh; }
 step_versions() { many versions bash tests/integration/versions.sh; }
@@ -108,7 +109,7 @@ step_fuzz() {
 
 started=$(date +%s)
 sh docs/packages.sh test || exit 1
-steps=${*:-format build unit docs storage main push versions governor recovery crash torture interop fuzz}
+steps=${*:-format build unit docs storage main push versions continuity governor recovery crash torture interop fuzz}
 for step in $steps; do
     echo "---- $step ($(($(date +%s) - started)) s)"
     "step_$step"

@@ -21,9 +21,12 @@
 struct hq_watch_options {
     struct hq_site *site; /**< borrowed, its catalog open */
     void (*position)(void *context, struct hq_archiver_position *out);
-    /** Asked for a backup, on the watch's thread, when a gap is found; returns at once. NULL: no.
+    /**
+     * Asked for a backup, on the watch's thread, when a gap is found; returns at once. False: one
+     * is under way, which may cover the gap; it is asked again if that does not. NULL: nobody to
+     * ask.
      */
-    void (*want_backup)(void *context);
+    bool (*want_backup)(void *context);
     void *context;
 };
 
