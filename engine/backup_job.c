@@ -49,6 +49,72 @@ check_lineage(struct hq_site *site, const struct hq_pg_system *system, struct hq
     return 0;
 }
 
+static int
+keep_newest_timeline(const struct hq_wal_range *range, void *context, struct hq_error *err)
+{
+    struct hq_wal_range *newest = context;
+
+    (void)err;
+    if (range->system_identifier == newest->system_identifier && range->timeline > newest->timeline)
+        newest->timeline = range->timeline;
+    return 0;
+}
+
+/* A former primary's WAL is not archived any more, so that its backup could not be restored. */
+static int
+check_timeline(struct hq_site *site, const struct hq_pg_system *system, struct hq_error *err)
+{
+    struct hq_wal_range newest = {.system_identifier = system->system_identifier};
+
+    if (hq_catalog_wal_ranges(site->catalog, site->config->cluster.name, keep_newest_timeline,
+                              &newest, err) != 0)
+        return -1;
+    if (newest.timeline <= system->timeline)
+        return 0;
+    hq_fail(err, HQ_E_REFUSED,
+            "the repository has WAL of timeline %" PRIu32
+            ", and the server is on timeline %" PRIu32,
+            newest.timeline, system->timeline);
+    return hq_error_hint(err, "is this a former primary after a failover? Connect to the present "
+                              "one: name all hosts with target_session_attrs=primary");
+}
+
+/*
+ * WAL comes from cluster.connection: a standby elsewhere that is of another system, or that did not
+ * follow the last failover, would make a backup whose WAL never comes.
+ */
+static int
+check_standby(struct hq_site *site, const struct hq_pg_system *system, struct hq_error *err)
+{
+    struct hq_pg_options options = hq_site_connection(site);
+    struct hq_pg_system primary;
+    struct hq_pg *pg = NULL;
+    int failed;
+
+    if (site->config->cluster.backup_connection == NULL)
+        return 0;
+    if (hq_pg_connect(&options, &pg, err) != 0)
+        return -1;
+    failed = hq_pg_identify(pg, &primary, err);
+    hq_pg_close(pg);
+    if (failed != 0)
+        return -1;
+    if (primary.system_identifier != system->system_identifier) {
+        hq_fail(err, HQ_E_REFUSED,
+                "%s of cluster.backup_connection is system %" PRIu64
+                ", %s of cluster.connection is %" PRIu64,
+                system->host, system->system_identifier, primary.host, primary.system_identifier);
+        return hq_error_hint(err, "name a standby of the same cluster");
+    }
+    if (primary.timeline != system->timeline) {
+        hq_fail(err, HQ_E_TRANSIENT,
+                "%s, where backups are read, is on timeline %" PRIu32 ", %s on %" PRIu32,
+                system->host, system->timeline, primary.host, primary.timeline);
+        return hq_error_hint(err, "does the standby follow the present primary?");
+    }
+    return 0;
+}
+
 static void
 describe(const struct hq_site *site, struct hq_root *root)
 {
@@ -160,7 +226,7 @@ static int
 run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq_root *root,
     struct hq_backup_statistics *statistics, struct hq_error *err)
 {
-    struct hq_pg_options connection = hq_site_connection(site);
+    struct hq_pg_options connection = hq_site_backup_connection(site);
     struct hq_pg_system system;
     struct hq_pg *pg = NULL;
     int failed = -1;
@@ -169,7 +235,8 @@ run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq
     if (hq_catalog_sync(site->catalog, site->repository, site->config->cluster.name, err) != 0 ||
         hq_pg_connect(&connection, &pg, err) != 0)
         return -1;
-    if (hq_pg_identify(pg, &system, err) == 0 && check_lineage(site, &system, root, err) == 0)
+    if (hq_pg_identify(pg, &system, err) == 0 && check_lineage(site, &system, root, err) == 0 &&
+        check_standby(site, &system, err) == 0 && check_timeline(site, &system, err) == 0)
         failed = copy_cluster(site, options, pg, root, statistics, err);
     hq_pg_close(pg);
     if (failed != 0)

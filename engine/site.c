@@ -99,6 +99,16 @@ hq_site_connection(const struct hq_site *site)
                                   .password_file = site->config->cluster.password_file};
 }
 
+struct hq_pg_options
+hq_site_backup_connection(const struct hq_site *site)
+{
+    struct hq_pg_options options = hq_site_connection(site);
+
+    if (site->config->cluster.backup_connection != NULL)
+        options.conninfo = site->config->cluster.backup_connection;
+    return options;
+}
+
 int
 hq_site_lock(const struct hq_site *site, const char *what, struct hq_error *err)
 {

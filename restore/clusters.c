@@ -6,28 +6,6 @@
 #include "base/log.h"
 #include "restore/plan.h"
 
-bool
-hq_lsn_parse(const char *text, uint64_t *lsn)
-{
-    static const char digits[] = "0123456789abcdefABCDEF";
-    size_t high = strspn(text, digits), low;
-
-    if (high < 1 || high > 8 || text[high] != '/')
-        return false;
-    low = strspn(text + high + 1, digits);
-    if (low < 1 || low > 8 || text[high + 1 + low] != '\0')
-        return false;
-    *lsn = (uint64_t)strtoul(text, NULL, 16) << 32 | strtoul(text + high + 1, NULL, 16);
-    return true;
-}
-
-char *
-hq_lsn_format(uint64_t lsn, char out[24])
-{
-    snprintf(out, 24, "%X/%X", (unsigned)(lsn >> 32), (unsigned)lsn);
-    return out;
-}
-
 /* backups/<cluster>/<backup>, both valid. */
 static bool
 split_name(const char *name, char cluster[HQ_CLUSTER_NAME_MAX + 1],

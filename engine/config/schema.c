@@ -162,7 +162,20 @@ const struct hq_config_row hq_config_rows[] = {
      .max = 2048,
      .check = hq_check_connection,
      .form = "a libpq connection string or URI without a password",
-     .help = "How to reach the cluster, as a role with the REPLICATION attribute."},
+     .help =
+         "How to reach the cluster, as a role with the REPLICATION attribute. Several hosts may "
+         "be named, as host=db1,db2 target_session_attrs=primary."},
+    {.name = "cluster.backup_connection",
+     .kind = HQ_KIND_TEXT,
+     .offset = AT(cluster.backup_connection),
+     .otherwise = "cluster.connection",
+     .min = 1,
+     .max = 2048,
+     .check = hq_check_connection,
+     .form = "a libpq connection string or URI without a password",
+     .help = "Where base backups are read: a standby of the same cluster spares the primary. With "
+             "target_session_attrs=prefer-standby the primary serves while there is none. WAL "
+             "always comes from cluster.connection."},
     {.name = "cluster.password_file",
      .kind = HQ_KIND_SECRET_FILE,
      .offset = AT(cluster.password_file),

@@ -5,15 +5,19 @@
 # HQ_FAILOVER_PARTS: only these of "hosts member lineage" (default: all).
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 parts=${HQ_FAILOVER_PARTS:-hosts member lineage}
+tools=/usr/lib/postgresql/15/bin
 wanted() { [[ " $parts " == *" $1 "* ]]; }
 
 # ---- members of one cluster: directories a and b, each primary or standby in turn ----------------
-# standby_of NAME PRIMARY: a copy of PRIMARY, which follows it through a slot of its own
+# standby_of NAME PRIMARY: a cold copy of PRIMARY, which follows it through a slot of its own
 standby_of() {
     port_of[$1]=$next_port
     next_port=$((next_port + 1))
-    must as "$pg_bin/pg_basebackup" -D "$scratch/$1" -h "$scratch" -p "${port_of[$2]}" -U postgres \
-        -c fast -X stream -C -S "member_$1"
+    must sql "$2" -c "SELECT pg_create_physical_replication_slot('member_$1')"
+    pg_stop "$2" fast
+    must as cp -r "$scratch/$2" "$scratch/$1"
+    rm -rf "$scratch/$1"/pg_replslot/*
+    pg_start "$2"
     follow "$1" "$2"
 }
 # follow NAME PRIMARY: (re)start NAME as a standby
@@ -27,6 +31,8 @@ CONF
     as touch "$scratch/$1/standby.signal"
     pg_start "$1"
 }
+# slot_for PRIMARY NAME: the slot that NAME follows through, on a new primary
+slot_for() { sql "$1" -c "SELECT pg_create_physical_replication_slot('member_$2', true) WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'member_$2')" >/dev/null; }
 promote() { must sql "$1" -c "SELECT pg_promote(true, 30)"; }
 in_step() { [ "$(sql "$1" -c "SELECT count(*) FROM pg_stat_replication WHERE application_name = '$2' AND replay_lsn >= pg_current_wal_flush_lsn()")" = 1 ]; }
 timeline() { sql "$1" -c "SELECT timeline_id FROM pg_control_checkpoint()"; }
@@ -44,14 +50,69 @@ connect_to() { sed -i "s|^  connection: .*|  connection: \"$(connection "$@")\"|
 # reached NAME: `check` says that this member was connected to
 reached() { grep -q "at $scratch:${port_of[$1]}, system" "$scratch/out"; }
 
+# ---- load: one row after the other into whichever member takes writes ----------------------------
+load_start() { # load_start NAME...
+    local target; target=$(connection read-write "$@")
+    : >"$scratch/acknowledged"
+    ( n=0
+      while :; do
+          n=$((n + 1))
+          psql -X -A -t -q -d "$target dbname=postgres" -c "INSERT INTO seen (who, n) SELECT current_setting('port'), $n" >/dev/null 2>&1 && echo $n >>"$scratch/acknowledged"
+      done ) &
+    load=$!
+}
+load_stop() { kill -9 "$load" 2>/dev/null; wait "$load" 2>/dev/null; sleep 0.1; load=; }
+acknowledged() { wc -l <"$scratch/acknowledged"; }
+more_rows() { [ "$(acknowledged)" -ge "$1" ]; }
+# mark NAME PRIMARY: a moment without a commit around it, and the rows there are then
+declare -A time_of
+mark() {
+    sleep 0.1
+    time_of[$1]=$(now "$2")
+    rows "$2" >"$scratch/rows.$1"
+    sleep 0.1
+    must sql "$2" -c "INSERT INTO seen (who, n) VALUES ('after $1', 0)"
+}
+rows() { sql "$1" -c "SELECT who, n, at FROM seen ORDER BY at, n"; }
+# restored NAME OPTIONS...: restore, compare with the rows of mark NAME
+restored() {
+    local what=$1 mark=$2; shift 2
+    if ! restore pg --cluster "$cluster" --to "$scratch/r" "$@" >"$scratch/out" 2>&1; then
+        not_ok "$what: restore" "$scratch/out"; rm -rf "$scratch/r"; return
+    fi
+    start_restored r && { rows r >"$scratch/rows.r"; diff "$scratch/rows.$mark" "$scratch/rows.r" >"$scratch/out"
+        if [ -s "$scratch/out" ]; then not_ok "$what" "$scratch/out"; else ok "$what ($(wc -l <"$scratch/rows.r") rows)"; fi; }
+    drop_restored r
+}
+to_mark() { restored "$1" "$2" --target-time "${time_of[$2]}"; }
+# streams_from NAME: the daemon streams from this member, by what it said since look_from_now
+look_from_now() { log_from=$(wc -l <"$scratch/daemon.log"); }
+said() { tail -n +$((log_from + 1)) "$scratch/daemon.log" | grep -q -- "$1"; }
+log_from=0
+streams_from() { tail -n +$((log_from + 1)) "$scratch/daemon.log" | grep 'message="streaming WAL"' | tail -n 1 | grep -q "host=$scratch:${port_of[$1]} " && kill -0 "$daemon"; }
+# history_first TIMELINE: nothing of the timeline was stored before its history file
+history_first() {
+    local history; history=$(echo "$repository"/wal/main/*/"$1".history)
+    if [ -f "$history" ] && [ -z "$(find "${history%.history}" -type f ! -newer "$history")" ]; then
+        ok "the history of timeline $1 is stored before its WAL"
+    else
+        not_ok "the history of timeline $1 is stored before its WAL"
+    fi
+}
+
 pg_init a
 cat >>"$scratch/a/postgresql.conf" <<CONF
 wal_log_hints = on
+wal_keep_size = 1GB
 max_wal_size = 4GB
 CONF
 pg_stop a fast; pg_start a
 hq_init
-hq_config a </dev/null
+hq_config a <<YAML
+wal:
+  flush_interval: 200ms
+  wait_timeout: 20s
+YAML
 must sql a -c 'CREATE TABLE seen (who text, n int, at timestamptz DEFAULT clock_timestamp())'
 standby_of b a
 
@@ -104,4 +165,105 @@ print(s.getsockname()[1], flush=True); time.sleep(600)" >"$scratch/silent" &
     done
     drop_restored c
     sql a -c "SELECT pg_drop_replication_slot('hq_test')" >/dev/null 2>&1
+fi
+
+if wanted member; then
+    # ---- promotion under load ----------------------------------------------------------------
+    connect_to primary a b
+    load_start a b
+    daemon_start
+    wait_for 60 "the first backup" has_backup
+    wait_for 30 "some rows" more_rows 20
+    load_stop; wait_for 20 "the standby" in_step a b; mark first a; load_start a b
+    sleep 1
+    look_from_now
+    pg_stop a immediate
+    promote b
+    slot_for b a
+    check "the daemon goes on with the promoted standby" wait_for 60 "the daemon" streams_from b
+    wait_for 60 "rows of the new primary" more_rows 20
+    load_stop; mark promoted b; catch_up b
+    same "the slot is made on the new primary" physical "$(sql b -c "SELECT slot_type FROM pg_replication_slots WHERE slot_name = 'hq_test'")"
+    history_first 00000002
+    to_mark "restored to before the promotion" first
+    to_mark "restored to after the promotion" promoted
+
+    # ---- the former primary comes up again ---------------------------------------------------
+    pg_start a
+    sql a -c "INSERT INTO seen (who, n) VALUES ('astray', 0)"
+    daemon_stop || not_ok "the daemon stops" "$scratch/daemon.log"
+    look_from_now
+    daemon_start
+    check "the daemon stays with the new primary" wait_for 30 "the daemon" streams_from b
+    said "a former primary is up.*host=$scratch:${port_of[a]} " && ok "and says what the other is" || not_ok "and says what the other is" "$scratch/daemon.log"
+    connect_to primary a
+    refuse "the former primary alone is refused" 7 'timeline 2, and the server is on timeline 1' backup backup
+    connect_to primary a b
+
+    # ---- rewound, promoted, and back again ---------------------------------------------------
+    pg_stop a fast
+    must as "$tools/pg_rewind" -D "$scratch/a" --source-server="$(connection any b) dbname=postgres"
+    echo "port = ${port_of[a]}" >>"$scratch/a/postgresql.auto.conf"
+    follow a b
+    load_start a b
+    wait_for 30 "rows" more_rows 10
+    wait_for 30 "the rewound member" in_step b a
+    load_stop; mark rewound b
+    look_from_now
+    pg_stop b fast
+    promote a; slot_for a b; follow b a
+    load_start a b
+    check "the daemon goes on with the rewound member" wait_for 60 "the daemon" streams_from a
+    wait_for 30 "rows" more_rows 10
+    load_stop; mark over a
+    wait_for 30 "the other member" in_step a b
+    look_from_now
+    pg_stop a fast
+    promote b; slot_for b a; follow a b
+    check "and back with the other" wait_for 60 "the daemon" streams_from b
+    must sql b -c "INSERT INTO seen (who, n) VALUES ('back', 0)"
+    mark back b; catch_up b
+    history_first 00000003
+    history_first 00000004
+    to_mark "restored to before the switchover" rewound
+    to_mark "restored to after the switchover" over
+    to_mark "restored to after the way back" back
+
+    # ---- the slot is lost, its WAL is not ----------------------------------------------------
+    daemon_stop || not_ok "the daemon stops" "$scratch/daemon.log"
+    must sql b -c "SELECT pg_drop_replication_slot('hq_test')"
+    look_from_now
+    must sql b -c "INSERT INTO seen (who, n) SELECT 'between', g FROM generate_series(1, 1000) g"
+    daemon_start
+    check "a slot that was dropped is made again" wait_for 30 "the daemon" streams_from b
+    mark slot b; catch_up b
+    to_mark "restored to after the slot was made again" slot
+    same "one stretch without a hole" 1 "$(restore points --cluster main --json | grep -c '"from_lsn"')"
+
+    # ---- a base backup from the standby ------------------------------------------------------
+    sed -i "s|^  slot:|  backup_connection: \"$(connection prefer-standby b a)\"\n  slot:|" "$config"
+    wait_for 30 "the standby" in_step b a
+    check "a backup from the standby" backup backup
+    mark standby b; catch_up b
+    newest=$(restore points --cluster main --json | grep -o '"backup": *"[^"]*"' | tail -n 1 | cut -d '"' -f 4)
+    restored "restored from the standby's backup" standby --target-time "${time_of[standby]}" --backup "$newest"
+    pg_stop a fast
+    check "without a standby the primary is backed up" backup backup
+    sed -i '/backup_connection/d' "$config"
+
+    # ---- a restored cluster goes on in the same repository -----------------------------------
+    daemon_stop || not_ok "the daemon stops" "$scratch/daemon.log"
+    pg_stop b fast
+    must restore pg --cluster main --to "$scratch/again" --target-time "${time_of[over]}"
+    start_restored again
+    connect_to primary a b again
+    look_from_now
+    daemon_start
+    check "a restored cluster goes on in the repository" wait_for 60 "the daemon" streams_from again
+    must sql again -c "INSERT INTO seen (who, n) VALUES ('again', 0)"
+    mark again again; catch_up again
+    history_first 00000005
+    to_mark "restored to after the restore" again
+    restored "and along the abandoned timeline" standby --target-time "${time_of[standby]}" --target-timeline 4
+    daemon_stop || not_ok "the daemon stops" "$scratch/daemon.log"
 fi

@@ -85,6 +85,7 @@ what_is_no_history_is_corrupt(void **state)
         "1\n",
         "1\t\n",
         "1\t0\n",
+        "1\t0/0\n",
         "1\t0/\n",
         "1\t/5\n",
         "10/5000000\n",
@@ -123,17 +124,66 @@ what_is_no_history_is_corrupt(void **state)
 }
 
 static void
-switches_may_not_go_back(void **state)
+a_timeline_may_be_left_at_once(void **state)
 {
     struct hq_timeline_path path;
     struct hq_error err = {0};
 
     (void)state;
-    ASSERT_CODE(decode(3, "1\t0/6000000\ta\n2\t0/5000000\tb\n", &path, &err), &err, HQ_E_CORRUPT);
-    /* A timeline that was left at once is possible. */
     ASSERT_OK(decode(3, "1\t0/6000000\ta\n2\t0/6000000\tb\n", &path, &err), &err);
     assert_int_equal(path.count, 3);
     hq_timeline_path_clear(&path);
+}
+
+/*
+ * As PostgreSQL 15 wrote it when a recovery along timeline 4 stopped at a time that lies on
+ * timeline 3: what came after is no part of the way.
+ */
+static void
+what_a_recovery_did_not_reach_is_left_out(void **state)
+{
+    struct hq_timeline_path path;
+    struct hq_error err = {0};
+
+    (void)state;
+    ASSERT_OK(decode(5,
+                     "1\t0/3000EB0\tno recovery target specified\n"
+                     "2\t0/3002118\tno recovery target specified\n"
+                     "3\t0/30033E8\tno recovery target specified\n"
+                     "4\t0/3003348\tbefore 2026-11-21 08:14:12.056393+00\n",
+                     &path, &err),
+              &err);
+    assert_int_equal(path.count, 4);
+    assert_int_equal(path.steps[2].timeline, 3);
+    assert_int_equal(path.steps[2].begin, 0x3002118);
+    assert_int_equal(path.steps[3].timeline, 5);
+    assert_int_equal(path.steps[3].begin, 0x3003348);
+    hq_timeline_path_clear(&path);
+    /* Down to the first, which never goes; and numbers go on rising over what was left out. */
+    ASSERT_OK(decode(9, "1\t0/3000\ta\n2\t0/4000\tb\n5\t0/1000\tc\n", &path, &err), &err);
+    assert_int_equal(path.count, 2);
+    assert_int_equal(path.steps[0].timeline, 1);
+    assert_int_equal(path.steps[1].timeline, 9);
+    assert_int_equal(path.steps[1].begin, 0x1000);
+    hq_timeline_path_clear(&path);
+    ASSERT_CODE(decode(9, "1\t0/3000\ta\n5\t0/4000\tb\n6\t0/1000\tc\n5\t0/2000\td\n", &path, &err),
+                &err, HQ_E_CORRUPT);
+}
+
+static void
+the_last_line_says_where_it_branched(void **state)
+{
+    static const char text[] = "1\t0/5000000\ta\n3\t1A/B0000028\tb\n# c\n\n";
+    struct hq_error err = {0};
+    uint32_t parent;
+    uint64_t begin;
+
+    (void)state;
+    ASSERT_OK(hq_timeline_branch(text, sizeof text - 1, &parent, &begin, &err), &err);
+    assert_int_equal(parent, 3);
+    assert_true(begin == UINT64_C(0x1AB0000028));
+    ASSERT_CODE(hq_timeline_branch("# c\n", 4, &parent, &begin, &err), &err, HQ_E_CORRUPT);
+    ASSERT_CODE(hq_timeline_branch("1\t0/5\nx\n", 8, &parent, &begin, &err), &err, HQ_E_CORRUPT);
 }
 
 static void
@@ -198,7 +248,9 @@ main(void)
         cmocka_unit_test(ancestors_are_steps_in_order),
         cmocka_unit_test(a_long_reason_is_no_trouble),
         cmocka_unit_test(what_is_no_history_is_corrupt),
-        cmocka_unit_test(switches_may_not_go_back),
+        cmocka_unit_test(a_timeline_may_be_left_at_once),
+        cmocka_unit_test(what_a_recovery_did_not_reach_is_left_out),
+        cmocka_unit_test(the_last_line_says_where_it_branched),
         cmocka_unit_test(zero_bytes_are_corrupt),
         cmocka_unit_test(too_many_ancestors_are_corrupt),
         cmocka_unit_test(lsns_are_read_as_postgresql_prints_them),

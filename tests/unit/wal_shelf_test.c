@@ -205,7 +205,6 @@ test_bad_history(void **state)
         "6\t0/1\tx\n",            /* younger than itself */
         "2\t0/9\tx\n1\t0/A\tx\n", /* descending */
         "2\t0/9\tx\n2\t0/A\tx\n", /* twice */
-        "1\t0/9\tx\n2\t0/8\tx\n", /* back in WAL */
         "1\t0/0\tx\n",
         "99999999999\t0/1\tx\n",
     };

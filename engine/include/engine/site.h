@@ -34,6 +34,8 @@ int hq_site_open_catalog(struct hq_site *site, struct hq_error *err) HQ_MUST_CHE
 void hq_site_close(struct hq_site *site);
 /** Connection options of the configured cluster; strings borrowed from the configuration. */
 struct hq_pg_options hq_site_connection(const struct hq_site *site);
+/** The same of where base backups are read. */
+struct hq_pg_options hq_site_backup_connection(const struct hq_site *site);
 /** Lock "<state directory>/<cluster>.<what>.lock". @return a descriptor, or -1 (BUSY). */
 int hq_site_lock(const struct hq_site *site, const char *what, struct hq_error *err) HQ_MUST_CHECK;
 

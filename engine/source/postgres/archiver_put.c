@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/crashpoint.h"
 #include "base/log.h"
+#include "repository/timeline.h"
 
 enum {
     /* So many parts of a segment are replaced by one: a recovery reads each of them. */
@@ -38,23 +39,6 @@ describe(const struct cut *cut, struct hq_wal_info *info)
     }
 }
 
-/* Into the header: who can't open the content must know what leads where. */
-static int
-tell_branch(const struct hq_buf *text, struct hq_wal_info *info, struct hq_error *err)
-{
-    HQ_AUTO(timeline_history_clear)
-    struct timeline_history history = {0};
-
-    if (timeline_history_decode(info->timeline, (const char *)text->data, text->len, &history,
-                                err) != 0)
-        return -1;
-    if (history.count == 0)
-        return hq_fail(err, HQ_E_SERVER, "the history of timeline %u is empty", info->timeline);
-    info->parent = history.steps[history.count - 1].timeline;
-    info->begin_lsn = history.steps[history.count - 1].end;
-    return 0;
-}
-
 static int
 read_and_seal(struct hq_archiver *a, const struct cut *cut, struct hq_wal_info *info,
               struct hq_compressor *compressor, struct hq_buf *object, struct hq_error *err)
@@ -63,7 +47,10 @@ read_and_seal(struct hq_archiver *a, const struct cut *cut, struct hq_wal_info *
     struct hq_buf raw = {0};
 
     if (spool_file_read(cut->segment->file, info->start_lsn, cut->to, &raw, err) != 0 ||
-        (info->type == HQ_WAL_HISTORY && tell_branch(&raw, info, err) != 0))
+        /* Into the header: who can't open the content must know what leads where. */
+        (info->type == HQ_WAL_HISTORY &&
+         hq_timeline_branch((const char *)raw.data, raw.len, &info->parent, &info->begin_lsn,
+                            err) != 0))
         return -1;
     return hq_wal_seal(a->options.repository, a->options.cluster, info, raw.data, compressor,
                        object, err);

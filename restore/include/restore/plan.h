@@ -30,11 +30,6 @@ struct hq_target {
     const char *backup; /**< NULL: the newest that can reach the target; borrowed */
 };
 
-/** "0/16B3748". @return false when it is not an LSN. */
-bool hq_lsn_parse(const char *text, uint64_t *lsn);
-/** @p out gets at most 18 bytes. */
-char *hq_lsn_format(uint64_t lsn, char out[24]);
-
 /** The backups of one cluster in order of lineage, then of time: the last is the newest. */
 struct hq_backup_list {
     struct hq_root *roots; /**< owned; manifest chunks included */

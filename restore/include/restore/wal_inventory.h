@@ -6,6 +6,7 @@
 #ifndef HQ_RESTORE_WAL_INVENTORY_H
 #define HQ_RESTORE_WAL_INVENTORY_H
 
+#include "repository/timeline.h"
 #include "repository/wal.h"
 
 struct hq_wal_inventory;
@@ -22,18 +23,6 @@ struct hq_wal_piece {
     uint64_t object_size;
 };
 
-/** The timelines a recovery passes through: from each `begin` on, its `timeline`. */
-struct hq_timeline_path {
-    struct hq_timeline_step {
-        uint32_t timeline;
-        uint64_t begin; /**< 0 for the first */
-    } * steps;          /**< owned */
-    size_t count;
-};
-void hq_timeline_path_clear(struct hq_timeline_path *path);
-/** Decode a history file's content; @p timeline is the one it is of. CORRUPT. */
-int hq_timeline_path_decode(uint32_t timeline, const char *text, size_t len,
-                            struct hq_timeline_path *out, struct hq_error *err) HQ_MUST_CHECK;
 /** Whether a recovery along @p path still is on @p timeline at @p lsn. */
 bool hq_timeline_path_passes(const struct hq_timeline_path *path, uint32_t timeline, uint64_t lsn);
 

@@ -66,8 +66,9 @@ struct hq_config_repository {
 
 struct hq_config_cluster {
     char *name;
-    char *connection;    /**< libpq connection string or URI, without any secret */
-    char *password_file; /**< NULL: libpq's own ways (PGPASSFILE, certificates, peer) */
+    char *connection;        /**< libpq connection string or URI, without any secret */
+    char *backup_connection; /**< the same for base backups; NULL: connection */
+    char *password_file;     /**< NULL: libpq's own ways (PGPASSFILE, certificates, peer) */
     char *slot;
 };
 
