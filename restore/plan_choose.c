@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "plan_internal.h"
+#include "target_find.h"
 
 struct whole_range {
     struct hq_recovery_range first, last;
@@ -92,6 +93,10 @@ struct search {
     uint64_t system;           /* that plan->wal is of, */
     uint32_t wal_segment_size; /* in segments of that size */
     const char *why_not;       /* of the last one looked at; NULL: none comes before the target */
+    /* Of a target that is sought: the WAL from here on, of this path, is known not to hold it. */
+    uint64_t searched_from;
+    uint32_t searched_timeline; /* the path's last; 0: nothing was searched */
+    struct hq_error unreadable; /* why some of it could not be */
 };
 
 /* plan->wal, which the backups of a system share. */
@@ -125,6 +130,60 @@ follow_wal(struct search *s, const struct hq_root *root, struct hq_error *err)
     return hq_wal_coverage_last_commit(plan->wal, &plan->coverage, &plan->last_commit_us, err);
 }
 
+/* A part that was listed can be part of a newer object by the time it is read. */
+enum {
+    ATTEMPTS = 3
+};
+
+/* Look for the target in the WAL of @p root that has not been looked at yet. @return 1, 0, -1 */
+static int
+seek_once(struct search *s, const struct hq_root *root, struct hq_error *err)
+{
+    struct hq_plan *plan = s->plan;
+    uint32_t timeline = plan->path.steps[plan->path.count - 1].timeline;
+    uint64_t until = plan->coverage.end_lsn;
+    int found;
+
+    if (s->searched_timeline == timeline && s->searched_from < until)
+        until = s->searched_from;
+    found = target_find(s->repository, plan, root->wal_segment_size, root->stop_lsn, until,
+                        &plan->target_lsn, err);
+    if (found == 0) {
+        s->searched_from = root->stop_lsn;
+        s->searched_timeline = timeline;
+    }
+    return found;
+}
+
+/*
+ * What can't be read can't be replayed either, so an older backup may still have the target before
+ * it: the damage is reported only if none does.
+ */
+static int
+seek(struct search *s, const struct hq_root *root, struct hq_error *err)
+{
+    for (int attempt = 1;; attempt++) {
+        int found = seek_once(s, root, err);
+
+        if (found >= 0) {
+            s->why_not = "no stored WAL behind a backup holds the target";
+            return found;
+        }
+        if (err->code == HQ_E_CORRUPT || (err->code == HQ_E_MISSING && attempt == ATTEMPTS)) {
+            s->unreadable = *err;
+            hq_error_clear(err);
+            s->why_not = "the WAL behind a backup can't be read";
+            return 0;
+        }
+        if (err->code != HQ_E_MISSING)
+            return -1;
+        hq_error_clear(err);
+        forget_wal(s->plan);
+        if (follow_wal(s, root, err) != 0)
+            return -1;
+    }
+}
+
 /* Take backup @p i if its WAL leads on from it. @return 1, 0 with the reason, -1. */
 static int
 take(struct search *s, size_t i, struct hq_error *err)
@@ -144,6 +203,12 @@ take(struct search *s, size_t i, struct hq_error *err)
     if (plan->coverage.end_lsn < root->stop_lsn) {
         s->why_not = "the WAL from the backup's start to its end is not complete";
         return 0;
+    }
+    if (target_is_sought(&plan->target)) {
+        int found = seek(s, root, err);
+
+        if (found <= 0)
+            return found;
     }
     plan->lineage = hq_lineages_number(l, since_of(s->list, i));
     plan->former =
@@ -280,6 +345,11 @@ choose(const struct hq_repository *repository, struct hq_plan *plan, struct hq_b
     forget_wal(plan);
     if (taken < 0)
         return -1;
+    if (s.unreadable.code != HQ_E_OK) {
+        *err = s.unreadable;
+        return hq_error_hint(err, "the target may lie behind it; `hq-backup verify` lists what is "
+                                  "damaged");
+    }
     return refuse(
         repository, plan,
         s.why_not != NULL ? s.why_not : "the target is before the first recoverable point", err);

@@ -6,7 +6,7 @@ foreach(name IN ITEMS scan spool shelf store)
 endforeach()
 target_sources(wal_shelf_test PRIVATE unit/fixture.c)
 target_sources(wal_store_test PRIVATE unit/fixture.c)
-hq_fuzz(walscan DEPENDS hq_postgres)
+hq_fuzz(walscan DEPENDS hq_walscan)
 
 # Against a real server; skipped (77) where PostgreSQL is not installed.
 add_executable(archiver_test integration/archiver_test.c)

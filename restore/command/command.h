@@ -119,6 +119,10 @@ int session_cluster(const struct session *s, const char *given, char out[HQ_CLUS
 /** The target that the options name. USAGE when they name two. */
 int target_of(const struct target_values *values, struct hq_target *out,
               struct hq_error *err) HQ_MUST_CHECK;
+/** The plan for the target and cluster that @p values name, with progress where WAL is searched. */
+int plan_make(const struct hq_command_line *line, const struct session *session,
+              const struct target_values *values, struct hq_plan *out,
+              struct hq_error *err) HQ_MUST_CHECK;
 /** Say what a plan is, on standard output (text or JSON) or, for pg, standard error. */
 int plan_print(const struct hq_command_line *line, const struct hq_plan *plan,
                struct hq_error *err) HQ_MUST_CHECK;

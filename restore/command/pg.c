@@ -161,8 +161,9 @@ print_text(const struct hq_plan *plan, const struct hq_restore_result *result,
     printf("Restored %" PRIu64 " files, %s, to %s in %s, with %" PRIu64 " segments of WAL.\n",
            result->files, hq_bytes_format(result->bytes, bytes), v->to,
            hq_duration_format(took_us, took), result->wal_segments);
-    printf("Start PostgreSQL there: it recovers to %s by itself, then will %s.\n",
-           target_describe(&plan->target, target), v->target_action);
+    printf("`hq-restore start %s` brings it up and stops at the target to look.\n"
+           "Started by other means it recovers to %s by itself, then will %s.\n",
+           v->to, target_describe(&plan->target, target), v->target_action);
     if (result->losses > 0)
         printf("It is NOT whole: %" PRIu64 " %s lost.\n", result->losses,
                result->losses == 1 ? "stretch is" : "stretches are");
@@ -247,13 +248,8 @@ plan_and_restore(const struct hq_command_line *line, const struct session *sessi
     const struct pg_values *v = line->values;
     HQ_AUTO(hq_plan_clear)
     struct hq_plan plan = {0};
-    char cluster[HQ_CLUSTER_NAME_MAX + 1];
-    struct hq_target target;
 
-    if (target_of(&v->target, &target, err) != 0 ||
-        session_cluster(session, v->target.cluster, cluster, err) != 0 ||
-        hq_plan_make(session->repository, cluster, &target, v->target.allow_damaged, &plan, err) !=
-            0 ||
+    if (plan_make(line, session, &v->target, &plan, err) != 0 ||
         check_map(&plan, options->tablespaces, options->tablespace_count, err) != 0 ||
         plan_print(line, &plan, err) != 0)
         return -1;

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "command.h"
 
 static const struct hq_option plan_options[] = {TARGET_OPTIONS, {0}};
@@ -35,6 +36,17 @@ plan_json(const struct hq_plan *p)
         "system_identifier", system, "lineage", (json_int_t)p->lineage);
 }
 
+/* What the search of a transaction or restore point found. */
+static json_t *
+add_found(json_t *out, const struct hq_plan *p)
+{
+    char lsn[24];
+
+    if (out != NULL && p->target_lsn != 0)
+        json_object_set_new(out, "target_lsn", json_string(hq_lsn_format(p->target_lsn, lsn)));
+    return out;
+}
+
 static void
 plan_text(FILE *out, const struct hq_plan *p)
 {
@@ -47,6 +59,8 @@ plan_text(FILE *out, const struct hq_plan *p)
                 p->lineage, p->root.system_identifier);
     fprintf(out, "Target     %s%s\n", target_describe(&p->target, target),
             p->target.exclusive ? ", exclusive" : "");
+    if (p->target_lsn != 0)
+        fprintf(out, "Found at   %s\n", hq_lsn_format(p->target_lsn, from));
     fprintf(out, "Backup     %s, finished %s\n", p->root.backup,
             hq_time_format(p->root.finished_us, time_text));
     fprintf(out, "To write   %" PRIu64 " files, %s\n", p->root.files,
@@ -77,9 +91,50 @@ plan_print(const struct hq_command_line *line, const struct hq_plan *plan, struc
             plan_text(is_plan ? stdout : stderr, plan);
         return 0;
     }
-    out = plan_json(plan);
+    out = add_found(plan_json(plan), plan);
     failed = hq_cli_print_json(out, err);
     json_decref(out);
+    return failed;
+}
+
+/* Progress that begins with the first WAL that is searched: most targets need none. */
+struct search_report {
+    struct hq_progress *bar;
+    bool quiet, failed;
+};
+
+static void
+report_search(void *context, uint64_t bytes)
+{
+    struct search_report *r = context;
+    struct hq_progress_options options = {.label = "search WAL for the target", .quiet = r->quiet};
+    struct hq_error ignored = {0};
+
+    if (r->bar == NULL && !r->failed)
+        r->bar = hq_progress_new(&options, &ignored);
+    r->failed = r->bar == NULL;
+    if (r->bar != NULL)
+        hq_progress_add(r->bar, bytes);
+}
+
+int
+plan_make(const struct hq_command_line *line, const struct session *session,
+          const struct target_values *values, struct hq_plan *out, struct hq_error *err)
+{
+    struct search_report report = {.quiet = line->quiet};
+    const struct hq_target_watch watch = {
+        .searched = report_search, .context = &report, .stop = hq_cli_stop()};
+    char cluster[HQ_CLUSTER_NAME_MAX + 1];
+    struct hq_target target;
+    int failed;
+
+    if (target_of(values, &target, err) != 0 ||
+        session_cluster(session, values->cluster, cluster, err) != 0)
+        return -1;
+    target.watch = &watch;
+    failed = hq_plan_make(session->repository, cluster, &target, values->allow_damaged, out, err);
+    hq_progress_end(report.bar, failed == 0);
+    out->target.watch = NULL;
     return failed;
 }
 
@@ -89,16 +144,14 @@ run_plan(const struct hq_command_line *line, struct hq_error *err)
     const struct target_values *v = line->values;
     HQ_AUTO(hq_plan_clear)
     struct hq_plan plan = {0};
-    char cluster[HQ_CLUSTER_NAME_MAX + 1];
     struct hq_target target;
     struct session session;
     int failed = -1;
 
+    /* What is wrong on the command line is said before a passphrase is asked for. */
     if (target_of(v, &target, err) != 0)
         return -1;
-    if (session_open(line, &session, err) == 0 &&
-        session_cluster(&session, v->cluster, cluster, err) == 0 &&
-        hq_plan_make(session.repository, cluster, &target, v->allow_damaged, &plan, err) == 0)
+    if (session_open(line, &session, err) == 0 && plan_make(line, &session, v, &plan, err) == 0)
         failed = plan_print(line, &plan, err);
     session_close(&session);
     return failed;

@@ -1,6 +1,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buffer.h"
 #include "postgres/walscan.h"
@@ -19,6 +20,16 @@ note(void *context, uint64_t lsn, int64_t time_us)
     const struct range *r = context;
 
     if (lsn < r->from || lsn >= r->to || lsn % 8 != 0 || time_us <= 0)
+        abort();
+}
+
+static void
+note_point(void *context, const struct hq_walscan_point *point)
+{
+    const struct range *r = context;
+
+    if (point->lsn < r->from || point->lsn >= r->to || point->lsn % 8 != 0 ||
+        (point->xid != 0 && point->name[0] != '\0') || memchr(point->name, '\0', 64) == NULL)
         abort();
 }
 
@@ -41,6 +52,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t at = 1; at < size; at += piece)
         hq_walscan_feed(s, SEGMENT + at - 1, data + at, size - at < piece ? size - at : piece, note,
                         &r);
+    hq_walscan_free(s);
+    if ((s = hq_walscan_points_new(SEGMENT, &err)) == NULL)
+        return 0;
+    for (size_t at = 1; at < size; at += piece)
+        hq_walscan_points_feed(s, SEGMENT + at - 1, data + at,
+                               size - at < piece ? size - at : piece, note_point, &r);
     hq_walscan_free(s);
     return 0;
 }

@@ -14,7 +14,11 @@ time_1=$(sql data -c "SELECT clock_timestamp()")
 sleep 0.2
 step 2
 lsn_2=$(sql data -c "SELECT pg_current_wal_insert_lsn()")
+xid_2=$(sql data -c "INSERT INTO steps VALUES (-1) RETURNING pg_current_xact_id()" | head -n 1)
+sql data -c "DELETE FROM steps WHERE n = -1" -c "SELECT pg_create_restore_point('two')" >/dev/null
+must backup backup
 step 3
+sql data -c "SELECT pg_create_restore_point('three')" >/dev/null
 time_3=$(sql data -c "SELECT clock_timestamp()")
 sleep 0.2
 step 4
@@ -33,6 +37,23 @@ signals() { (cd "$dir" && ls ./*.signal 2>/dev/null); }
 keep() { cp "$scratch/out" "$scratch/said"; } # check and refuse write `out` anew
 stopped() { ! runs; }
 runs() { [ -e "$dir/postmaster.pid" ]; }
+
+# ---- targets that are looked for -----------------------------------------------------------------
+plan_of() { restore plan --cluster main --json "$@" 2>"$scratch/out" | python3 -c 'import json, sys; print(json.load(sys.stdin)["backup"])'; }
+newest=$(plan_of --latest)
+oldest=$(plan_of --target-time "$time_1")
+check "there are two backups" test "$newest" != "$oldest"
+same "a restore point before the newest backup leads to the older one" "$oldest" "$(plan_of --target-name two)"
+same "and so does a transaction" "$oldest" "$(plan_of --target-xid "$xid_2")"
+same "a restore point behind it leads to the newest" "$newest" "$(plan_of --target-name three)"
+refuse "a restore point that never was" 17 "no stored WAL behind a backup holds the target" restore pg --cluster main --to "$dir" --target-name never
+refuse "a transaction that never was" 17 "recoverable from" restore pg --cluster main --to "$dir" --target-xid 987654
+refuse "one that lies before the backup that is named" 17 "no stored WAL" restore plan --cluster main --target-name two --backup "$newest"
+check "and nothing was written" test ! -e "$dir"
+bring --target-xid "$xid_2"
+check "recovery to the transaction before the newest backup" start "$dir" --action pause
+same "its data" 21 "$(look -c "$count")"
+pg_stop r
 
 # ---- pausing, looking, going on ------------------------------------------------------------------
 bring --target-time "$time_1"

@@ -284,7 +284,8 @@ put_wal(struct fixture *f, const struct hq_wal_info *info, const void *data)
 }
 
 struct hq_wal_info
-fixture_wal(struct fixture *f, uint32_t timeline, uint64_t start, uint64_t end, int64_t commit_us)
+fixture_wal_data(struct fixture *f, uint32_t timeline, uint64_t start, uint64_t end,
+                 int64_t commit_us, const uint8_t *data)
 {
     struct hq_wal_info info = {.type =
                                    end - start == FIXTURE_SEGMENT ? HQ_WAL_SEGMENT : HQ_WAL_PART,
@@ -297,12 +298,19 @@ fixture_wal(struct fixture *f, uint32_t timeline, uint64_t start, uint64_t end, 
                                .first_commit_us = commit_us,
                                .last_commit_us = commit_us,
                                .sent_us = FIXTURE_TIME_US};
+
+    put_wal(f, &info, data);
+    return info;
+}
+
+struct hq_wal_info
+fixture_wal(struct fixture *f, uint32_t timeline, uint64_t start, uint64_t end, int64_t commit_us)
+{
     HQ_FREE uint8_t *data = malloc((size_t)(end - start));
 
     assert_non_null(data);
     fixture_wal_bytes(timeline, start, data, (size_t)(end - start));
-    put_wal(f, &info, data);
-    return info;
+    return fixture_wal_data(f, timeline, start, end, commit_us, data);
 }
 
 struct hq_wal_info

@@ -106,6 +106,9 @@ void fixture_wal_bytes(uint32_t timeline, uint64_t lsn, uint8_t *out, size_t len
 /** Store [start, end), of one segment, as segment or part. @p commit_us 0: no commit in it. */
 struct hq_wal_info fixture_wal(struct fixture *f, uint32_t timeline, uint64_t start, uint64_t end,
                                int64_t commit_us);
+/** The same with bytes of the caller's. */
+struct hq_wal_info fixture_wal_data(struct fixture *f, uint32_t timeline, uint64_t start,
+                                    uint64_t end, int64_t commit_us, const uint8_t *data);
 /** Store a history file. */
 struct hq_wal_info fixture_history(struct fixture *f, uint32_t timeline, const char *text);
 

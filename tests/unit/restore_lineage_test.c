@@ -96,7 +96,6 @@ every_target_is_of_its_lineage(void **state)
     move(f);
     expect(f, &(struct hq_target){.type = HQ_TARGET_LATEST}, moved.id, 2, false);
     expect(f, &(struct hq_target){.type = HQ_TARGET_IMMEDIATE}, moved.id, 2, false);
-    expect(f, &(struct hq_target){.type = HQ_TARGET_XID, .text = "7"}, moved.id, 2, false);
     expect(f, &(struct hq_target){.type = HQ_TARGET_LATEST, .backup = first_id}, first_id, 1, true);
 
     time.time_us = AT(2);

@@ -19,10 +19,6 @@ every_target_finds_its_backup(void **state)
         {{.type = HQ_TARGET_LATEST}, 2, SEGMENT(4)},
         {{.type = HQ_TARGET_IMMEDIATE}, 2, SEGMENT(2)},
         {{.type = HQ_TARGET_IMMEDIATE, .backup = "20260701T000000Z-00000001"}, 1, SEGMENT(0)},
-        {{.type = HQ_TARGET_XID, .text = "7"}, 2, SEGMENT(4)},
-        {{.type = HQ_TARGET_NAME, .text = "x", .backup = "20260701T000000Z-00000001"},
-         1,
-         SEGMENT(4)},
         {{.type = HQ_TARGET_TIME, .time_us = FIXTURE_TIME_US + 3 * HOUR}, 2, SEGMENT(4)},
         /* To the microsecond: consistent, or just not. */
         {{.type = HQ_TARGET_TIME, .time_us = FIXTURE_TIME_US + HOUR + 60000000}, 2, SEGMENT(4)},

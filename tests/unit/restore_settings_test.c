@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "restore_attempt.h"
+#include "wal_maker.h"
 
 /* A setting of the restored postgresql.auto.conf, as the server reads it; "" if it is not there. */
 static void
@@ -40,6 +41,21 @@ read_setting(const struct attempt *a, const char *name, char out[1024])
     assert_int_equal(at[1], '\n');
 }
 
+/* A segment with a transaction and a restore point to recover to. */
+static void
+put_targets(struct fixture *f, uint32_t xid, const char *name)
+{
+    struct wal_maker m = {.start = 0x2000000, .magic = 0xD110};
+
+    maker_fill_to(&m, 0x2000400);
+    m.xid = xid;
+    (void)maker_commit(&m, 0, 1000, 0);
+    (void)maker_restore_point(&m, name);
+    maker_fill_to(&m, 0x2100000);
+    (void)fixture_wal_data(f, 1, 0x2000000, 0x2100000, FIXTURE_TIME_US + 62000000, m.bytes.data);
+    hq_buf_clear(&m.bytes);
+}
+
 static void
 settings_say_the_target(void **state)
 {
@@ -62,7 +78,7 @@ settings_say_the_target(void **state)
     };
 
     fixture_backup_cluster(f, &fixture_first);
-    (void)fixture_wal(f, 1, 0x2000000, 0x2100000, FIXTURE_TIME_US + 62000000);
+    put_targets(f, 12345, "it's \\ a\nname");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct attempt *a = new_attempt(f, &cases[i].target, false);
         char value[1024];

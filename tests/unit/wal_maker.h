@@ -20,6 +20,7 @@ struct wal_maker {
     uint64_t start;
     uint64_t previous; /* LSN of the last record */
     uint16_t magic;
+    uint32_t xid; /* of the records that follow; 0: 7 */
 };
 
 static inline uint64_t
@@ -82,7 +83,7 @@ maker_record(struct wal_maker *m, uint8_t rmgr, uint8_t info, const void *body, 
         maker_page(m, 0, 0);
     lsn = maker_lsn(m);
     hq_buf_put_u32(&record, (uint32_t)(24 + len));
-    hq_buf_put_u32(&record, 7); /* xid */
+    hq_buf_put_u32(&record, m->xid != 0 ? m->xid : 7);
     hq_buf_put_u64(&record, m->previous);
     hq_buf_put_u8(&record, info);
     hq_buf_put_u8(&record, rmgr);
@@ -123,6 +124,45 @@ maker_commit(struct wal_maker *m, uint8_t info, int64_t time, uint8_t more)
     lsn = maker_record(m, 1, info, body.data, body.len);
     hq_buf_clear(&body);
     return lsn;
+}
+
+/* The end of a prepared transaction @p xid, with @p changes invalidations. */
+static inline uint64_t
+maker_prepared(struct wal_maker *m, uint8_t info, uint32_t xid, uint32_t changes)
+{
+    struct hq_buf body = {0};
+    uint64_t lsn;
+
+    hq_buf_put_u8(&body, 254);
+    hq_buf_put_u32(&body, 8 + 4 + 8 + 4 + 2 * 4 + 4 + 16 * changes + 4);
+    hq_buf_put_u64(&body, 1000);
+    hq_buf_put_u32(&body, 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4);
+    hq_buf_put_u64(&body, 0x0000000500000006); /* database, tablespace */
+    hq_buf_put_u32(&body, 2);                  /* subtransactions */
+    hq_buf_put_u64(&body, 0x0000006500000066);
+    hq_buf_put_u32(&body, changes);
+    hq_buf_put_zero(&body, (size_t)16 * changes);
+    hq_buf_put_u32(&body, xid);
+    lsn = maker_record(m, 1, (uint8_t)(info | 0x80), body.data, body.len);
+    hq_buf_clear(&body);
+    return lsn;
+}
+
+static inline uint64_t
+maker_restore_point(struct wal_maker *m, const char *name)
+{
+    uint8_t body[2 + 72] = {255, 72};
+
+    memcpy(body + 10, name, strlen(name));
+    return maker_record(m, 0, 0x70, body, sizeof body);
+}
+
+/* Records of no interest up to @p lsn or a little behind it. */
+static inline void
+maker_fill_to(struct wal_maker *m, uint64_t lsn)
+{
+    while (maker_lsn(m) < lsn)
+        maker_filler(m, lsn - maker_lsn(m) > 20000 ? 16000 : 100);
 }
 
 /* Fill up so that the next record begins @p left bytes before the page's end. */

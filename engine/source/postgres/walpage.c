@@ -3,7 +3,7 @@
 #include <stdbool.h>
 
 #include "base/buffer.h"
-#include "xactrecord.h"
+#include "postgres/xactrecord.h"
 
 /* xlp_info: this page has the long header. */
 enum {

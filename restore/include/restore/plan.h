@@ -20,6 +20,13 @@ enum hq_target_type {
     HQ_TARGET_NAME,
 };
 
+/** Who is told while WAL is read to find a transaction or restore point. */
+struct hq_target_watch {
+    void (*searched)(void *context, uint64_t stored_bytes);
+    void *context;
+    const volatile int *stop; /**< NULL: none */
+};
+
 struct hq_target {
     enum hq_target_type type;
     int64_t time_us;
@@ -28,6 +35,7 @@ struct hq_target {
     bool exclusive;     /**< stop just before, not after */
     uint32_t timeline;  /**< 0: the newest that a backup before the target leads to */
     const char *backup; /**< NULL: the newest that can reach the target; borrowed */
+    const struct hq_target_watch *watch; /**< NULL: none; borrowed */
 };
 
 /** The backups of one cluster in order of lineage, then of time: the last is the newest. */
@@ -75,6 +83,7 @@ struct hq_plan {
     struct hq_wal_inventory *wal;
     struct hq_timeline_path path;
     struct hq_wal_coverage coverage; /**< to the end; for IMMEDIATE to the backup's */
+    uint64_t target_lsn;             /**< of XID and NAME: where their record begins */
     int64_t last_commit_us;
     struct hq_index_map *index;
     uint64_t damaged_indexes;
@@ -85,8 +94,9 @@ struct hq_plan {
 void hq_plan_clear(struct hq_plan *plan);
 /**
  * Choose the backup and check that everything exists. RANGE, naming the range, when the target
- * is before the first or after the last recoverable point; MISSING when the cluster has no
- * backup, or, unless @p allow_damaged, when an object the restore needs is not there.
+ * is before the first or after the last recoverable point, or a transaction or restore point that
+ * no stored WAL behind a backup holds (that WAL is read to find it); MISSING when the cluster has
+ * no backup, or, unless @p allow_damaged, when an object the restore needs is not there.
  */
 int hq_plan_make(const struct hq_repository *repository, const char *cluster,
                  const struct hq_target *target, bool allow_damaged, struct hq_plan *out,

@@ -26,4 +26,20 @@ typedef void hq_walscan_fn(void *context, uint64_t lsn, int64_t time_us);
 void hq_walscan_feed(struct hq_walscan *s, uint64_t lsn, const uint8_t *data, size_t len,
                      hq_walscan_fn *each, void *context);
 
+/** A record at which recovery can be told to stop by number or name. */
+struct hq_walscan_point {
+    uint64_t lsn;  /**< it begins at */
+    uint32_t xid;  /**< of the transaction that ends here; 0: a restore point */
+    char name[64]; /**< of the restore point */
+};
+/**
+ * A scanner that finds those instead of times. Some 1 MiB of memory; the end of a prepared
+ * transaction whose record is longer is not found.
+ */
+struct hq_walscan *hq_walscan_points_new(uint32_t segment_size, struct hq_error *err) HQ_MUST_CHECK;
+typedef void hq_walscan_point_fn(void *context, const struct hq_walscan_point *point);
+/** As hq_walscan_feed(). @pre @p s is of hq_walscan_points_new(). */
+void hq_walscan_points_feed(struct hq_walscan *s, uint64_t lsn, const uint8_t *data, size_t len,
+                            hq_walscan_point_fn *each, void *context);
+
 #endif

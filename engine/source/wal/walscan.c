@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
-#include "xactrecord.h"
+#include "postgres/xactrecord.h"
 
 /* Page headers (access/xlog_internal.h): short, and long at the start of a segment. */
 enum {
@@ -20,7 +20,9 @@ enum {
     BLOCK_DEFAULT = 8192,
     BLOCK_MIN = 1024,
     BLOCK_MAX = 65536,
-    RECORD_ALIGNMENT = 8
+    RECORD_ALIGNMENT = 8,
+    /* Of a prepared transaction's end what it concerns stands behind lists of what it changed. */
+    POINT_MAX = 1 << 20
 };
 /* XLogRecordMaxSize. */
 #define RECORD_MAX (UINT32_C(1020) << 20)
@@ -47,16 +49,23 @@ struct hq_walscan {
     uint16_t magic;
     uint64_t begin, previous; /* previous: where the record before began; 0: not known */
     uint32_t total, left;
-    bool wanted;
-    size_t head_len, page_used;
+    bool wanted, points;
+    size_t head_len, head_max, page_used;
     uint8_t page[PAGE_LONG_BYTES];
-    uint8_t head[HQ_WAL_RECORD_HEAD_MAX];
+    uint8_t head[]; /* head_max bytes */
 };
 
-struct hq_walscan *
-hq_walscan_new(uint32_t segment_size, struct hq_error *err)
+/* Who is told, for the time of one feed. */
+struct sink {
+    hq_walscan_fn *each;
+    hq_walscan_point_fn *point;
+    void *context;
+};
+
+static struct hq_walscan *
+new_scan(uint32_t segment_size, size_t head_max, struct hq_error *err)
 {
-    struct hq_walscan *s = calloc(1, sizeof *s);
+    struct hq_walscan *s = calloc(1, sizeof *s + head_max);
 
     assert(segment_size >= BLOCK_MAX && (segment_size & (segment_size - 1)) == 0);
     if (s == NULL) {
@@ -65,6 +74,23 @@ hq_walscan_new(uint32_t segment_size, struct hq_error *err)
     }
     s->segment_size = segment_size;
     s->block_size = BLOCK_DEFAULT;
+    s->head_max = head_max;
+    return s;
+}
+
+struct hq_walscan *
+hq_walscan_new(uint32_t segment_size, struct hq_error *err)
+{
+    return new_scan(segment_size, HQ_WAL_RECORD_HEAD_MAX, err);
+}
+
+struct hq_walscan *
+hq_walscan_points_new(uint32_t segment_size, struct hq_error *err)
+{
+    struct hq_walscan *s = new_scan(segment_size, POINT_MAX, err);
+
+    if (s != NULL)
+        s->points = true;
     return s;
 }
 
@@ -168,7 +194,7 @@ feed_page_header(struct hq_walscan *s, const uint8_t *data, size_t len)
 static void
 keep(struct hq_walscan *s, const uint8_t *data, size_t len)
 {
-    size_t room = sizeof s->head - s->head_len;
+    size_t room = s->head_max - s->head_len;
 
     if (len > room)
         len = room;
@@ -184,17 +210,32 @@ look_at_header(struct hq_walscan *s)
         lose(s);
         return;
     }
-    s->wanted = hq_xact_record_ends(s->head);
+    s->wanted = hq_xact_record_ends(s->head) || (s->points && hq_restore_point_record(s->head));
 }
 
 static void
-end_record(struct hq_walscan *s, hq_walscan_fn *each, void *context)
+tell_point(const struct hq_walscan *s, const struct sink *sink)
+{
+    struct hq_walscan_point point = {.lsn = s->begin};
+
+    if (hq_restore_point_record(s->head)) {
+        if (hq_restore_point_name(s->head, s->head_len, s->total, s->magic, point.name))
+            sink->point(sink->context, &point);
+    } else if (hq_xact_record_xid(s->head, s->head_len, s->total, s->magic, &point.xid)) {
+        sink->point(sink->context, &point);
+    }
+}
+
+static void
+end_record(struct hq_walscan *s, const struct sink *sink)
 {
     int64_t time_us;
 
     s->state = BETWEEN;
-    if (s->wanted && hq_xact_record_time(s->head, s->head_len, s->total, s->magic, &time_us))
-        each(context, s->begin, time_us);
+    if (s->wanted && s->points)
+        tell_point(s, sink);
+    else if (s->wanted && hq_xact_record_time(s->head, s->head_len, s->total, s->magic, &time_us))
+        sink->each(sink->context, s->begin, time_us);
     s->previous = s->begin;
     s->wanted = false;
 }
@@ -233,8 +274,7 @@ feed_length(struct hq_walscan *s, const uint8_t *data, size_t len)
 }
 
 static size_t
-feed_record(struct hq_walscan *s, const uint8_t *data, size_t len, hq_walscan_fn *each,
-            void *context)
+feed_record(struct hq_walscan *s, const uint8_t *data, size_t len, const struct sink *sink)
 {
     size_t take = s->left < len ? s->left : len;
 
@@ -249,14 +289,13 @@ feed_record(struct hq_walscan *s, const uint8_t *data, size_t len, hq_walscan_fn
     }
     s->left -= (uint32_t)take;
     if (s->left == 0 && s->state == IN_RECORD)
-        end_record(s, each, context);
+        end_record(s, sink);
     return take;
 }
 
 /* Bytes of one page's content. @return how many were used up. */
 static size_t
-feed_content(struct hq_walscan *s, const uint8_t *data, size_t len, hq_walscan_fn *each,
-             void *context)
+feed_content(struct hq_walscan *s, const uint8_t *data, size_t len, const struct sink *sink)
 {
     switch (s->state) {
     case BETWEEN:
@@ -264,7 +303,7 @@ feed_content(struct hq_walscan *s, const uint8_t *data, size_t len, hq_walscan_f
     case IN_HEAD:
         return feed_length(s, data, len);
     case IN_RECORD:
-        return feed_record(s, data, len, each, context);
+        return feed_record(s, data, len, sink);
     case LOST:
     default:
         return len;
@@ -280,9 +319,8 @@ start_afresh(struct hq_walscan *s, uint64_t lsn)
     lose(s);
 }
 
-void
-hq_walscan_feed(struct hq_walscan *s, uint64_t lsn, const uint8_t *data, size_t len,
-                hq_walscan_fn *each, void *context)
+static void
+feed(struct hq_walscan *s, uint64_t lsn, const uint8_t *data, size_t len, const struct sink *sink)
 {
     if (lsn != s->lsn)
         start_afresh(s, lsn);
@@ -293,11 +331,31 @@ hq_walscan_feed(struct hq_walscan *s, uint64_t lsn, const uint8_t *data, size_t 
         if (s->page_used < page_header_len(s))
             used = feed_page_header(s, data, most);
         else
-            used = feed_content(s, data, most, each, context);
+            used = feed_content(s, data, most, sink);
         data += used;
         len -= used;
         s->lsn += used;
         if (used > 0 && s->lsn % s->block_size == 0)
             s->page_used = 0;
     }
+}
+
+void
+hq_walscan_feed(struct hq_walscan *s, uint64_t lsn, const uint8_t *data, size_t len,
+                hq_walscan_fn *each, void *context)
+{
+    const struct sink sink = {.each = each, .context = context};
+
+    assert(!s->points);
+    feed(s, lsn, data, len, &sink);
+}
+
+void
+hq_walscan_points_feed(struct hq_walscan *s, uint64_t lsn, const uint8_t *data, size_t len,
+                       hq_walscan_point_fn *each, void *context)
+{
+    const struct sink sink = {.point = each, .context = context};
+
+    assert(s->points);
+    feed(s, lsn, data, len, &sink);
 }

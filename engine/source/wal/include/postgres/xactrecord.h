@@ -34,5 +34,16 @@ bool hq_xact_record_ends(const uint8_t *header);
  */
 bool hq_xact_record_time(const uint8_t *record, size_t len, uint32_t total, uint16_t magic,
                          int64_t *time_us);
+/**
+ * The transaction that a commit or abort record is the end of: of a prepared one not the record's
+ * own. @return false when it can't be found in the first @p len bytes.
+ */
+bool hq_xact_record_xid(const uint8_t *record, size_t len, uint32_t total, uint16_t magic,
+                        uint32_t *xid);
+/** Whether the record with this header (24 bytes) is a restore point. */
+bool hq_restore_point_record(const uint8_t *header);
+/** Its name, always terminated. @return false when the record does not hold one. */
+bool hq_restore_point_name(const uint8_t *record, size_t len, uint32_t total, uint16_t magic,
+                           char name[64]);
 
 #endif
