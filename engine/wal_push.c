@@ -170,7 +170,7 @@ work(void *argument)
         end_item(b, index, failed ? &err : NULL);
     }
     hq_compressor_free(c);
-    hq_buf_clear(&file.bytes);
+    wal_file_clear(&file);
     return NULL;
 }
 

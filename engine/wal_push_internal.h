@@ -47,10 +47,12 @@ struct wal_file {
     struct wal_file_name name;
     struct wal_file_identity identity;
     struct hq_wal_info info;
-    struct hq_buf bytes; /**< info.raw_len of them count */
+    struct hq_buf bytes;  /**< info.raw_len of them count */
+    struct hq_buf object; /**< sealed; kept for the next file's */
 };
+void wal_file_clear(struct wal_file *file);
 /**
- * Read and check @p path. The buffer of @p out is reused. TRANSIENT: it changed meanwhile.
+ * Read and check @p path. The buffers of @p out are reused. TRANSIENT: it changed meanwhile.
  * @p out->info is complete but for the times of commits.
  */
 int wal_file_read(const char *path, const struct wal_file_name *name, struct wal_file *out,

@@ -127,15 +127,15 @@ static int
 seal_and_put(const struct hq_wal_pusher *p, struct wal_file *file, const char *name,
              struct hq_compressor *c, struct hq_error *err)
 {
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf object = {0};
+    struct hq_buf *object = &file->object;
 
+    object->len = 0;
     if (find_commits(file, err) != 0 ||
         hq_wal_seal(p->site->repository, p->site->config->cluster.name, &file->info,
-                    file->bytes.data, c, &object, err) != 0)
+                    file->bytes.data, c, object, err) != 0)
         return -1;
     HQ_CRASH_POINT("wal.push.before-put");
-    if (hq_store_put_bytes(p->site->store, name, object.data, object.len, err) != 0)
+    if (hq_store_put_bytes(p->site->store, name, object->data, object->len, err) != 0)
         return -1;
     HQ_CRASH_POINT("wal.push.after-put");
     return 0;

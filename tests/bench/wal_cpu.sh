@@ -94,6 +94,32 @@ peer() {
     figure "$row pgBackRest archive-push, async" "stored MiB" "$(du -sm "$scratch/peer-directory/archive" | cut -f 1)"
     rm -rf "$scratch/peer-directory"
 }
+# The same segments by archive_command: with the daemon, whose CPU time counts too, and without.
+pushed() { # pushed NAME daemon|alone
+    local wall cpu label="$row wal-push, hq-backupd runs" before=0 after=0
+    hq_store directory "$1"
+    rm -rf "$scratch/state"
+    hq_config data "$store_yaml" <<YAML
+wal: {source: push}
+backup: {schedule: ""}
+YAML
+    if [ "$2" = daemon ]; then
+        daemon_start
+        wait_for 60 "the daemon" backup status || exit 1
+        before=$(ticks "$daemon")
+    else
+        label="$row wal-push, alone"
+    fi
+    read -r wall cpu < <(as /usr/bin/python3 "$here/push_ready.py" "$scratch/data" "$segments" "$scratch/bin/hq-backup wal-push --config $config %p")
+    [ -n "${cpu:-}" ] || { not_ok "hq-backup wal-push"; exit 1; }
+    if [ "$2" = daemon ]; then
+        after=$(ticks "$daemon")
+        daemon_stop
+    fi
+    record "$label" "$(awk "BEGIN { print $cpu * 1000 + $after - $before }")" "$wall"
+    figure "$label" "stored MiB" "$(du -sm "$repository/wal" | cut -f 1)"
+    rm -rf "$repository"
+}
 # Receiving and writing alone, without compressing, sealing or a store: what is the least.
 receiver() {
     local wall cpu
@@ -126,6 +152,8 @@ for load in pgbench_load json_load; do
     fill "$load"
     for run in $(seq "$runs"); do
         ours "$load-$run"
+        pushed "$load-push-$run" daemon
+        pushed "$load-alone-$run" alone
         peer
         receiver
     done
