@@ -174,6 +174,14 @@ start_archiving(struct daemon *d, struct hq_error *err)
     return 0;
 }
 
+static void
+let_go(void *context)
+{
+    const struct daemon *d = context;
+
+    hq_archive_thread_let_go(d->archive);
+}
+
 static bool
 slot_in_hand(void *context)
 {
@@ -191,6 +199,7 @@ start_governor(struct daemon *d, struct hq_error *err)
         .connection = hq_site_connection(d->site),
         .slot = d->site->config->cluster.slot,
         .limits = &d->site->config->slot,
+        .let_go = let_go,
         .slot_in_hand = slot_in_hand,
         .context = d,
     };

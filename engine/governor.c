@@ -172,6 +172,7 @@ weigh(struct hq_governor *g, const struct hq_slot_facts *facts)
     /* The archiver is making the slot, has dropped it on demand, or streams from another server. */
     if (facts->slot.health == HQ_SLOT_MISSING && g->options.slot_in_hand(g->options.context)) {
         g->doubts = 0;
+        publish(g, facts, before);
         return;
     }
     hq_slot_judge(g->options.limits, facts, before, &verdict);

@@ -93,7 +93,10 @@ step_main() {
     done
 }
 step_continuity() { many continuity bash tests/integration/continuity.sh; }
-step_governor() { many governor bash tests/integration/governor.sh; }
+step_governor() {
+    many governor bash tests/integration/governor.sh
+    many governor_alone bash tests/integration/governor_alone.sh
+}
 step_recovery() { many recovery bash tests/integration/recovery.sh; }
 step_versions() { many versions bash tests/integration/versions.sh; }
 step_crash() { many crash bash tests/crash/run.sh; }

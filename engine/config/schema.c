@@ -23,7 +23,8 @@ static const char *const styles[] = {
     [HQ_CONFIG_STYLE_PATH] = "path", [HQ_CONFIG_STYLE_VIRTUAL] = "virtual", NULL};
 static const char *const checkpoints[] = {
     [HQ_CONFIG_CHECKPOINT_FAST] = "fast", [HQ_CONFIG_CHECKPOINT_SPREAD] = "spread", NULL};
-static const char *const slot_policies[] = {[HQ_CONFIG_PROTECT_WAL] = "protect-wal", NULL};
+static const char *const slot_policies[] = {
+    [HQ_CONFIG_PROTECT_WAL] = "protect-wal", [HQ_CONFIG_PROTECT_DISK] = "protect-disk", NULL};
 
 static const char *const wal_sources[] = {
     [HQ_CONFIG_WAL_STREAM] = "stream", [HQ_CONFIG_WAL_PUSH] = "push", NULL};

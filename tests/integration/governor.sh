@@ -23,14 +23,17 @@ YAML
 }
 # write_wal MEGABYTES
 write_wal() {
-    sql data -c "INSERT INTO flood SELECT n, repeat(md5(n::text), 250) FROM generate_series(1, $1 * 122) n" -c "SELECT pg_switch_wal()" >/dev/null
+    sql data -c "TRUNCATE flood" -c "INSERT INTO flood SELECT n, repeat(md5(n::text), 250) FROM generate_series(1, $1 * 122) n" -c "SELECT pg_switch_wal()" >/dev/null
 }
+looks() { [ "$(sql data -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hq-backup-governor' AND state = 'idle' AND query LIKE 'WITH w AS%'")" = 1 ]; }
+gone() { [ "$(slot 'count(*)')" = 0 ]; }
 slot() { sql data -c "SELECT $1 FROM pg_replication_slots WHERE slot_name = 'hq_test'"; }
 
 pg_init data
 sql data -c "CREATE ROLE keeper LOGIN REPLICATION" -c "CREATE TABLE flood (n int, pad text)" \
     -c "ALTER TABLE flood ALTER pad SET STORAGE EXTERNAL" -c "ALTER SYSTEM SET max_wal_size = '64MB'" \
     -c "ALTER SYSTEM SET min_wal_size = '32MB'" -c "ALTER SYSTEM SET autovacuum = off" -c "SELECT pg_reload_conf()" >/dev/null
+version=$(sql data -c "SHOW server_version_num")
 mkdir "$scratch/repository"
 chown "$user" "$scratch/repository"
 if [ "$(id -u)" = 0 ]; then
@@ -83,9 +86,9 @@ says "a superuser is advised against" 'better: use a role that may do no more'
 if [ "$(id -u)" = 0 ]; then
     head -c 2G /dev/zero >"$scratch/repository/ballast" 2>/dev/null
     write_wal 50
-    wait_for 15 "a warning" said 'stage=warning before=ok'
+    wait_for 30 "a warning" said 'stage=warning before=ok'
     write_wal 50
-    wait_for 15 "a critical stage" said 'stage=critical before=warning'
+    wait_for 30 "a critical stage" said 'stage=critical before=warning'
     same "stages come in their order" "warning critical" "$(stages)"
     check "the line has figures" said 'stage=critical.*retained_bytes=[0-9]+ free_bytes=[0-9]+ .*growth_per_second=[0-9]+ full_in='
     check "... and what to do" said 'stage=critical.*hint=.*(store|disk)'
@@ -95,13 +98,13 @@ if [ "$(id -u)" = 0 ]; then
     check "protect-wal keeps the slot" test "$(slot 'restart_lsn IS NOT NULL')" = t
     rm "$scratch/repository/ballast"
     catch_up data
-    wait_for 15 "the end of it" said 'stage=ok'
+    wait_for 30 "the end of it" said 'stage=ok'
     check "the way back is told too" said 'level=info.*stage=ok before='
 fi
 
 # ---- The server goes, and comes back -------------------------------------------------------------
 pg_stop data fast
-wait_for 15 "a governor that can't look" said "slot can't be looked at.*code=TRANSIENT"
+wait_for 30 "a governor that can't look" said "slot can't be looked at.*code=TRANSIENT"
 sleep 3
 same "... is told once" 1 "$(grep -c "slot can't be looked at" "$log")"
 pg_start data
@@ -110,15 +113,46 @@ ok "a server that goes and comes back is told of"
 daemon_stop
 same "the daemon ends cleanly" 0 $?
 
+# ---- Letting go, where that was agreed -----------------------------------------------------------
+if [ "$(id -u)" = 0 ]; then
+    before=$(backups)
+    : >"$log"
+    sed -i 's/limit: 2GiB/limit: 120MiB\n  policy: protect-disk/' "$config"
+    daemon_start
+    wait_for 20 "streaming" said 'message="streaming WAL"'
+    wait_for 20 "the stage that is well" looks
+    catch_up data
+    head -c 2G /dev/zero >"$scratch/repository/ballast" 2>/dev/null
+    write_wal 40
+    wait_for 20 "a warning" said 'stage=warning before=ok'
+    write_wal 40
+    wait_for 20 "a critical stage" said 'stage=critical before=warning'
+    write_wal 48
+    wait_for 20 "letting go" said 'stage=letting-go before=critical'
+    same "stages come in their order, to the last" "warning critical letting-go" "$(stages)"
+    wait_for 30 "the slot to go" gone && ok "protect-disk lets go of WAL"
+    write_wal 48
+    sql data -c CHECKPOINT -c CHECKPOINT
+    sleep 3
+    same "... once" 1 "$(grep -c 'WAL is no longer held back' "$log")"
+    rm "$scratch/repository/ballast"
+    wait_for 40 "a slot again" said 'stage=ok before=letting-go'
+    wait_for 60 "a new backup" has_backup $((before + 1)) && ok "a new base backup is there"
+    catch_up data && ok "WAL is archived again"
+    restore points --cluster "$cluster" >"$scratch/out" 2>&1
+    same "what is recoverable has a hole" 2 "$(grep -c '^main' "$scratch/out")"
+    daemon_stop
+    same "the daemon ends cleanly after letting go" 0 $?
+    sed -i 's/limit: 120MiB/limit: 2GiB/; /policy: protect-disk/d' "$config"
+fi
+
 # ---- Several hosts -------------------------------------------------------------------------------
 sed "s|host=$scratch port=\([0-9]*\)|host=$scratch/none,$scratch port=\1,\1 target_session_attrs=primary|" "$config" >"$scratch/other.yaml"
-looks() { [ "$(sql data -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hq-backup-governor' AND state = 'idle' AND query LIKE 'WITH w AS%'")" = 1 ]; }
 config=$scratch/other.yaml daemon_start
 wait_for 20 "a look at the primary among several hosts" looks && ok "the primary among several hosts is looked at"
 daemon_stop
 
 # ---- What is missing is said precisely, and what can be seen without it is -----------------------
-version=$(sql data -c "SHOW server_version_num")
 : >"$log"
 sql data -c "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC"
 daemon_start

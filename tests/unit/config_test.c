@@ -127,7 +127,7 @@ every_value_is_read(void **state)
                                  "spool:\n"
                                  "  path: /wal\n"
                                  "slot:\n"
-                                 "  policy: protect-wal\n"
+                                 "  policy: protect-disk\n"
                                  "  warning: 1GiB\n"
                                  "  critical: 2GiB\n"
                                  "  limit: 3GiB\n"
@@ -165,7 +165,7 @@ every_value_is_read(void **state)
     assert_int_equal(c->wal.flush_interval_ms, 100);
     assert_int_equal(c->wal.wait_timeout_ms, 86400000);
     assert_string_equal(c->spool.path, "/wal");
-    assert_int_equal(c->slot.policy, HQ_CONFIG_PROTECT_WAL);
+    assert_int_equal(c->slot.policy, HQ_CONFIG_PROTECT_DISK);
     assert_int_equal(c->slot.warning_bytes, UINT64_C(1) << 30);
     assert_int_equal(c->slot.critical_bytes, UINT64_C(2) << 30);
     assert_int_equal(c->slot.limit_bytes, UINT64_C(3) << 30);
@@ -371,8 +371,11 @@ stages_of_the_slot_follow_each_other(void **state)
                   "f.yaml:9:12: slot.warning: not less than slot.critical", NULL);
     check_refused(LEAST "slot:\n  wal_directory: pg_wal\n",
                   "f.yaml:9:18: slot.wal_directory: not an absolute path", NULL);
-    check_refused(LEAST "slot:\n  policy: protect-wall\n", "f.yaml:9:11: slot.policy: 'protect-",
-                  NULL);
+    check_refused(
+        LEAST "slot:\n  policy: protect-wall\n",
+        "f.yaml:9:11: slot.policy: 'protect-wall' is not one of protect-wal, protect-disk; "
+        "did you mean 'protect-wal'?",
+        NULL);
 }
 
 static void
