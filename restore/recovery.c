@@ -53,15 +53,23 @@ put_end(struct hq_buf *b, const char *folder)
     put_word(b, hq_buf_text(&old));
 }
 
+/*
+ * What lies ready is moved by the shell: starting this program with all its libraries for each
+ * segment would take longer than copying one. It is run for what is not there.
+ */
 static void
 put_commands(struct hq_buf *b, const struct layout *layout, const char *folder)
 {
     HQ_AUTO(hq_buf_clear)
     struct hq_buf get = {0}, end = {0};
     HQ_AUTO(hq_buf_clear)
-    struct hq_buf settings = {0};
+    struct hq_buf settings = {0}, prefetch = {0};
 
     hq_buf_printf(&settings, "%s/wal.json", folder);
+    hq_buf_printf(&prefetch, "%s/" WAL_PREFETCH_FOLDER "/", folder);
+    hq_buf_printf(&get, "mv -f -- ");
+    put_word(&get, hq_buf_text(&prefetch));
+    hq_buf_printf(&get, "%%f %%p 2>/dev/null || ");
     put_word(&get, layout->options->program);
     hq_buf_printf(&get, " wal-get --settings ");
     put_word(&get, hq_buf_text(&settings));
@@ -144,6 +152,28 @@ write_wal_folder(const struct hq_repository *repository, const struct layout *la
     return wal_stage_parts(repository, layout, folder, err);
 }
 
+/*
+ * The segment that recovery begins in goes beside the settings, not among those that the shell
+ * moves: so wal-get runs at once, and fetching ahead begins with the recovery.
+ */
+static int
+set_first_apart(const struct hq_plan *plan, const char *prefetch, const char *folder,
+                struct hq_error *err)
+{
+    const struct hq_root *root = &plan->root;
+    char file[25];
+    HQ_FREE char *from = NULL, *to = NULL;
+
+    hq_wal_file_name(root->timeline, root->start_lsn, root->wal_segment_size, file);
+    from = hq_path_join(prefetch, file, err);
+    to = from != NULL ? hq_path_join(folder, file, err) : NULL;
+    if (to == NULL)
+        return -1;
+    if (rename(from, to) != 0 && errno != ENOENT)
+        return hq_fail_sys(err, errno, "rename %s to %s", from, to);
+    return 0;
+}
+
 int
 recovery_write(const struct hq_repository *repository, const struct layout *layout,
                struct wal_staging *staging, struct hq_restore_result *result, struct hq_error *err)
@@ -157,7 +187,8 @@ recovery_write(const struct hq_repository *repository, const struct layout *layo
                         failed ? &ignored : err) != 0 ||
         failed)
         return -1;
-    if (write_settings(layout, folder, err) != 0 || write_signal(layout, err) != 0)
+    if (set_first_apart(layout->plan, prefetch, folder, err) != 0 ||
+        write_settings(layout, folder, err) != 0 || write_signal(layout, err) != 0)
         return hq_error_prefix(err, "recovery settings");
     return 0;
 }

@@ -72,9 +72,9 @@ fetch_and_deliver(const char *settings_path, const char *folder, const char *nam
 }
 
 /*
- * A segment that was incomplete when the recovery was planned lies beside the settings. It is
- * copied: the server asks for it again whenever it starts anew, and the store may have it under
- * another key by then.
+ * What lies beside the settings: the first segment, and those that were incomplete when the
+ * recovery was planned. They are copied: the server asks again whenever it starts anew, and the
+ * store may have the latter under another key by then.
  */
 static int
 get_staged(const char *settings_path, const char *file, const char *destination,

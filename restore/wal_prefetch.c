@@ -55,19 +55,25 @@ wal_prefetch_ask(const char *folder, const char *segment)
         (void)unlink(fresh);
 }
 
-bool
+uint64_t
 wal_prefetch_asked(const char *folder, char out[WAL_FILE_NAME_MAX])
 {
     char path[PATH_MAX];
+    struct stat st;
     ssize_t len;
 
-    if (!wal_prefetch_path(folder, "asked", "", path))
-        return false;
+    if (!wal_prefetch_path(folder, "asked", "", path) || lstat(path, &st) != 0)
+        return 0;
     len = readlink(path, out, WAL_FILE_NAME_MAX - 1);
     if (len < 0)
-        return false;
+        return 0;
     out[len] = '\0';
-    return wal_is_segment(out);
+    if (!wal_is_segment(out))
+        return 0;
+    /* A link of its own each time: another inode, or the same number at a later time. */
+    return ((uint64_t)st.st_ino << 40 ^ (uint64_t)st.st_ctim.tv_sec << 30 ^
+            (uint64_t)st.st_ctim.tv_nsec) |
+           1;
 }
 
 bool

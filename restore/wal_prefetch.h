@@ -10,9 +10,10 @@
  *     lock, log     the fetcher's: held as long as it runs; what it had to say
  *     .hq-tmp-*     being written; of no use after a crash
  *
- * PostgreSQL runs one wal-get a segment. Each says what it was asked for, sees to it that a fetcher
- * runs, and takes its segment from here if it is here or about to be; else it fetches the
- * segment itself. So the fetcher may fail in any way and recovery goes on without it.
+ * restore_command moves what is here, and runs wal-get for what is not. That says what it was asked
+ * for, sees to it that a fetcher runs, and takes its segment from here if it is here by then or
+ * about to be; else it fetches the segment itself. So the fetcher may fail in any way and recovery
+ * goes on without it. What was taken is behind the server, whoever took it.
  *
  * Every path is looked up anew at each step: recovery_end_command moves the folder away before it
  * removes it, and from then on nothing more can appear in it.
@@ -37,8 +38,8 @@ bool wal_prefetch_path(const char *folder, const char *name, const char *suffix,
 
 /** Say that @p segment is what the server wants now. Failing does no harm but to speed. */
 void wal_prefetch_ask(const char *folder, const char *segment);
-/** What was asked for last. @return false: nothing yet. */
-bool wal_prefetch_asked(const char *folder, char out[WAL_FILE_NAME_MAX]);
+/** What a wal-get was asked for last. @return 0: nothing yet; else another number each time. */
+uint64_t wal_prefetch_asked(const char *folder, char out[WAL_FILE_NAME_MAX]);
 
 /** Whether a fetcher runs. */
 bool wal_prefetch_runs(const char *folder);

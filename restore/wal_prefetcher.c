@@ -93,29 +93,56 @@ prepare(struct prefetcher *p, struct hq_error *err)
     return 0;
 }
 
-/* The server wants @p i now. A way back is a server that began anew. */
+/* As many lie there from the one asked for on: a restore brought them along. */
+static size_t
+ahead(const struct prefetcher *p)
+{
+    size_t i = p->asked + 1;
+
+    while (i < p->files.count && p->states[i] == HERE)
+        i++;
+    return i - p->asked - 1;
+}
+
+/* The server has or wants @p i now. A way back is a server that began anew. */
 static void
 advance(struct prefetcher *p, size_t i)
 {
+    bool first = p->asked == p->files.count;
+    uint64_t most = WAL_WINDOW_BYTES / p->settings.segment_size;
+
     if (i > p->asked && p->states[i] != HERE && p->states[i] != NOT_WANTED)
         p->window = wal_window_grow(p->window, p->settings.segment_size);
-    for (size_t k = i; i < p->asked && k < p->files.count; k++)
-        if (p->states[k] == GIVEN_UP)
+    for (size_t k = i; i <= p->asked && k < p->files.count; k++)
+        if (p->states[k] == GIVEN_UP || p->states[k] == HERE)
             p->states[k] = NOT_HERE;
     p->asked = i;
     prefetcher_survey(p);
+    if (first && ahead(p) > p->window)
+        p->window = ahead(p) < most ? ahead(p) : (size_t)most;
     pthread_cond_broadcast(&p->changed);
 }
 
-/* @return index of what the server asked for last; files.count: nothing of this recovery. */
+/* @return index of the segment that the server has come to; files.count: no news. */
 static size_t
-asked_now(const struct prefetcher *p)
+news(struct prefetcher *p)
 {
-    char name[WAL_FILE_NAME_MAX];
-    const struct wal_file *file =
-        wal_prefetch_asked(p->folder, name) ? wal_files_find(&p->files, name) : NULL;
+    char name[WAL_FILE_NAME_MAX], path[PATH_MAX];
+    uint64_t question = wal_prefetch_asked(p->folder, name);
+    size_t latest = p->files.count;
 
-    return file != NULL ? (size_t)(file - p->files.files) : p->files.count;
+    if (question != 0 && question != p->question) {
+        const struct wal_file *file = wal_files_find(&p->files, name);
+
+        p->question = question;
+        return file != NULL ? (size_t)(file - p->files.files) : p->files.count;
+    }
+    for (size_t i = p->asked + 1; i < p->files.count && i - p->asked <= p->window; i++)
+        if (p->states[i] == HERE &&
+            wal_prefetch_path(p->folder, p->files.files[i].name, "", path) &&
+            access(path, F_OK) != 0)
+            latest = i;
+    return latest;
 }
 
 /* Until the last segment is asked for, the recovery is over, or nobody has asked for a while. */
@@ -125,11 +152,12 @@ serve(struct prefetcher *p)
     int64_t asked_us = hq_clock_monotonic_us(), survey_us = asked_us;
 
     for (;;) {
-        size_t i = asked_now(p);
         int64_t now = hq_clock_monotonic_us();
+        size_t i;
 
         pthread_mutex_lock(&p->lock);
-        if (i < p->files.count && i != p->asked) {
+        i = news(p);
+        if (i < p->files.count) {
             advance(p, i);
             asked_us = survey_us = now;
         } else if (now - survey_us > SURVEY_MS * INT64_C(1000)) {

@@ -2,9 +2,10 @@
  * @file wal_prefetcher.h
  * The state of the process that fetches ahead, shared by the files that make it.
  *
- *     NOT_HERE --> FETCHING --> HERE ------.     what lies in the folder is looked at again
- *        ^             '------> GIVEN_UP   |     whenever the server asks for another segment
- *        '---------------------------------'
+ *     NOT_HERE --> FETCHING --> HERE        what is HERE and not in the folder any more was taken
+ *                     '-------> GIVEN_UP
+ *
+ * A server that goes back starts all of them over.
  */
 #ifndef HQ_RESTORE_WAL_PREFETCHER_H
 #define HQ_RESTORE_WAL_PREFETCHER_H
@@ -29,7 +30,8 @@ struct prefetcher {
     pthread_mutex_t lock; /**< of everything below */
     pthread_cond_t changed;
     uint8_t *states;     /**< of files.files */
-    size_t asked;        /**< index of the segment asked for last */
+    uint64_t question;   /**< number of the last one seen, see wal_prefetch_asked() */
+    size_t asked;        /**< index of the segment that the server has or wants */
     size_t window, room; /**< segments ahead: wanted, allowed by the disk */
     size_t fetching;
     uint64_t fetched;

@@ -85,9 +85,6 @@ prefetcher_survey(struct prefetcher *p)
     struct statvfs disk;
     size_t here;
 
-    for (size_t i = 0; i < p->files.count; i++)
-        if (p->states[i] == HERE)
-            p->states[i] = NOT_HERE;
     here = note_files(p);
     p->room = 0;
     if (statvfs(p->folder, &disk) == 0)
