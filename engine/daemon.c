@@ -9,6 +9,7 @@
 #include "engine/archive_thread.h"
 #include "engine/backup_job.h"
 #include "engine/governor.h"
+#include "engine/metrics.h"
 #include "engine/watch.h"
 #include "schedules/cron.h"
 
@@ -34,7 +35,8 @@ struct daemon {
     struct hq_governor *governor;
     struct daemon_control control;
     struct hq_watch *watch;
-    _Atomic bool wanted; /**< a backup, at once */
+    struct hq_metrics_server *metrics; /**< NULL: nobody asked for them */
+    _Atomic bool wanted;               /**< a backup, at once */
     bool scheduled;
     struct hq_cron cron;
     int64_t due_us; /**< 0: never */
@@ -267,6 +269,35 @@ start_watch(struct daemon *d, struct hq_error *err)
     return hq_watch_start(&options, &d->watch, err);
 }
 
+static void
+collect_metrics(void *context, struct hq_metrics *out)
+{
+    struct daemon *d = context;
+
+    *out = (struct hq_metrics){.cluster = d->site->config->cluster.name,
+                               .region = d->site->config->region,
+                               .now_us = hq_clock_wall_us(),
+                               .started_us = d->control.started_us,
+                               .streams = d->archive != NULL,
+                               .backup_since_us = atomic_load(&d->control.backup_since_us),
+                               .backup_due_us = atomic_load(&d->control.backup_due_us)};
+    tell_position(d, &out->position);
+    hq_watch_status(d->watch, &out->watch);
+    if (d->governor != NULL)
+        hq_governor_status(d->governor, &out->slot);
+}
+
+static int
+start_metrics(struct daemon *d, struct hq_error *err)
+{
+    struct hq_metrics_options options = {
+        .listen = d->site->config->metrics.listen, .collect = collect_metrics, .context = d};
+
+    if (options.listen == NULL || hq_metrics_start(&options, &d->metrics, err) == 0)
+        return 0;
+    return hq_config_blame(d->site->config, "metrics.listen", err);
+}
+
 /* The control socket is there as long as there is something to ask about. */
 static int
 run(struct daemon *d, struct hq_error *err)
@@ -281,7 +312,10 @@ run(struct daemon *d, struct hq_error *err)
     if (failed == 0)
         failed = daemon_control_start(&d->control, d->stop, err);
     if (failed == 0)
+        failed = start_metrics(d, err);
+    if (failed == 0)
         loop(d);
+    hq_metrics_stop(d->metrics);
     daemon_control_stop(&d->control);
     hq_watch_stop(d->watch);
     hq_governor_stop(d->governor);

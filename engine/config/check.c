@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "config/listen.h"
 #include "schema.h"
 
 static const char no_keys_in_urls[] =
@@ -82,4 +83,13 @@ hq_check_endpoint(const char *value, struct hq_error *err)
     if (host != NULL && host[0] != '\0' && host[strcspn(host, "/?#")] == '\0')
         return 0;
     return hq_fail(err, HQ_E_CONFIG, "not an address of the form https://host:port");
+}
+
+int
+hq_check_listen(const char *value, struct hq_error *err)
+{
+    struct sockaddr_storage address;
+    socklen_t len;
+
+    return hq_listen_parse(value, &address, &len, err);
 }

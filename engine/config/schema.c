@@ -32,7 +32,7 @@ static const char *const durables[] = {
     [HQ_CONFIG_DURABLE_STORE] = "store", [HQ_CONFIG_DURABLE_SPOOL] = "spool", NULL};
 
 const char *const hq_config_sections[] = {
-    "log", "repository", "cluster", "wal", "spool", "slot", "backup", NULL,
+    "log", "repository", "cluster", "wal", "spool", "slot", "backup", "metrics", NULL,
 };
 
 const struct hq_config_row hq_config_rows[] = {
@@ -315,6 +315,17 @@ const struct hq_config_row hq_config_rows[] = {
      .min = 1,
      .max = 64,
      .help = "Threads that compress and encrypt."},
+
+    {.name = "metrics.listen",
+     .kind = HQ_KIND_TEXT,
+     .offset = AT(metrics.listen),
+     .otherwise = "none: nothing is served",
+     .min = 1,
+     .max = 107,
+     .check = hq_check_listen,
+     .form = "ADDRESS:PORT, or the absolute path of a UNIX socket",
+     .help = "Where hq-backupd answers HTTP for monitoring: /metrics, /healthz and /livez. Without "
+             "TLS or a password: the loopback address, or behind a network policy."},
 };
 
 const size_t hq_config_row_count = sizeof hq_config_rows / sizeof hq_config_rows[0];

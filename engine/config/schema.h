@@ -66,7 +66,8 @@ struct hq_nearest {
 /** Consider @p candidate as what @p written may have meant. @return whether it is nearest now. */
 bool hq_nearest_offer(struct hq_nearest *nearest, const char *written, const char *candidate);
 
-hq_config_check hq_check_region, hq_check_url, hq_check_endpoint, hq_check_connection;
+hq_config_check hq_check_region, hq_check_url, hq_check_endpoint, hq_check_connection,
+    hq_check_listen;
 hq_config_check hq_check_cluster_name, hq_check_slot, hq_check_signing_region;
 
 #endif

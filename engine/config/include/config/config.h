@@ -109,6 +109,11 @@ struct hq_config_backup {
 
 struct hq_config_marks;
 
+/** What monitoring is told. */
+struct hq_config_metrics {
+    char *listen; /**< address and port or path of a socket; NULL: nothing is served */
+};
+
 struct hq_config {
     char *region; /**< where the data may be: [A-Z]{2}[A-Z0-9-]* */
     char *state_directory;
@@ -120,6 +125,7 @@ struct hq_config {
     struct hq_config_spool spool;
     struct hq_config_slot slot;
     struct hq_config_backup backup;
+    struct hq_config_metrics metrics;
     struct hq_config_marks *marks; /**< private: where each key was written */
 };
 
