@@ -45,7 +45,11 @@ rgw_up() {
     (umask 077; echo "$S3_ACCESS_KEY" >"$access"; echo "$S3_SECRET_KEY" >"$secret")
     chown "$user" "$access" "$secret"
 }
-at_end() { [ ! -d "$scratch/rgw" ] || "$lab/rgw-stop.sh" "$scratch/rgw"; }
+receiver= # a pg_receivewal, which would wait for its server for ever
+at_end() {
+    [ -z "$receiver" ] || kill "$receiver" 2>/dev/null
+    [ ! -d "$scratch/rgw" ] || "$lab/rgw-stop.sh" "$scratch/rgw"
+}
 
 # hq_store directory|rgw NAME: a new repository there; hq_config_in and restore use it
 hq_store() {

@@ -107,6 +107,7 @@ one_pass() {
     sql data -c "SELECT filler::int, xmin FROM pgbench_history ORDER BY xmin::text::bigint" >"$scratch/history"
     kill "$receiver"
     wait "$receiver"
+    receiver=
     daemon_stop
     compute "$kind" "$interval"
     clean
@@ -134,7 +135,6 @@ remove_peer_objects() {
     done
 }
 
-receiver=
 case $passes in *rgw*) rgw_up; export S3_ENDPOINT S3_ACCESS_KEY S3_SECRET_KEY ;; esac
 start_cluster
 for run in $(seq "$runs"); do
