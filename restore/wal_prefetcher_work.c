@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/crashpoint.h"
 #include "base/log.h"
 
 /* @return index of the file to fetch next, or files.count. */
@@ -34,7 +33,6 @@ fetch(const struct prefetcher *p, const struct wal_file *file, struct hq_compres
         return -1;
     if (bytes.len != p->settings.segment_size)
         return hq_fail(err, HQ_E_CORRUPT, "%s: %zu bytes are not a segment", file->name, bytes.len);
-    HQ_CRASH_POINT("prefetch.fetched");
     return wal_prefetch_put(p->folder, file->name, &bytes, err);
 }
 
