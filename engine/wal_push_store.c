@@ -55,8 +55,12 @@ compare(const struct hq_wal_pusher *p, const struct wal_file *file, const char *
     if (hq_store_head(p->site->store, name, &object, err) != 0)
         return -1;
     *found = FOUND_UNKNOWN;
-    if (stored.raw_len != file->info.raw_len || !hq_wal_object_size_possible(&stored, object.size))
+    if (!hq_wal_object_size_possible(&stored, object.size))
         return 0;
+    if (stored.raw_len != file->info.raw_len) {
+        *found = FOUND_OTHER;
+        return 0;
+    }
     if (file->info.type == HQ_WAL_PART) {
         *found = FOUND_SAME;
         return 0;

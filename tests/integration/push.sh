@@ -20,6 +20,8 @@ archive_command = '$2'
 wal_keep_size = 512MB
 CONF
 }
+# A copy of a cluster that is still there must not archive: it would push its own timeline 2.
+start_copy() { echo "archive_mode = off" >>"$scratch/copy/postgresql.auto.conf" && start_restored copy; }
 wal_push="$scratch/bin/hq-backup wal-push --config $config %p"
 
 pg_init data --wal-segsize=1
@@ -158,7 +160,7 @@ sql data -c "INSERT INTO log VALUES (1001)"
 last=$(switch_wal data)
 wait_for 60 "the last segment" archived data "$last"
 check "a restore to a time" restore pg --cluster "$cluster" --to "$scratch/copy" --target-time "$target"
-if start_restored copy; then
+if start_copy; then
     same "has what was committed before, and nothing after" "1000" "$(sql copy -c 'SELECT max(n) FROM log')"
 fi
 drop_restored copy
@@ -175,6 +177,13 @@ must as "$pg_bin/pg_ctl" -D "$scratch/standby" -w -s promote
 new_segment() { find "$(folder_of standby)" -maxdepth 1 -name 00000002.history | grep -q .; }
 wait_for 60 "the history file" new_segment
 ok "the new timeline's history is stored"
+as cp "$scratch/standby/pg_wal/00000002.history" "$scratch/wal/"
+as cp "$scratch/$first" "$scratch/wal/"
+check "which may come again" push "$scratch/wal/00000002.history"
+echo "# another" >>"$scratch/wal/00000002.history"
+refuse "but not another of that number, longer" 9 'stored already, and with other bytes' push "$scratch/wal/00000002.history"
+tr n N <"$scratch/standby/pg_wal/00000002.history" >"$scratch/wal/00000002.history"
+refuse "or as long" 9 'stored already, and with other bytes' push "$scratch/wal/00000002.history"
 part() { find "$(folder_of standby)/00000001" -name '*.*-*' | grep -q .; }
 wait_for 60 "the partial segment" part
 ok "the old timeline's last segment is stored as a part up to the switch"
@@ -182,15 +191,37 @@ sql standby -c "INSERT INTO log VALUES (2001)"
 last=$(switch_wal standby)
 wait_for 60 "the new timeline's segment" archived standby "$last"
 check "a restore to the end" restore pg --cluster "$cluster" --to "$scratch/copy"
-if start_restored copy; then
+if start_copy; then
     same "follows the new timeline" "2001" "$(sql copy -c 'SELECT max(n) FROM log')"
 fi
 drop_restored copy
 check "a restore along the old timeline" restore pg --cluster "$cluster" --to "$scratch/copy" --target-timeline 1
-if start_restored copy; then
+if start_copy; then
     same "has what its part holds" "2000" "$(sql copy -c 'SELECT max(n) FROM log')"
 fi
 daemon_stop
 same "the daemon ends well" 0 $?
 check "and removes its socket" [ ! -e "$scratch/state/$cluster.sock" ]
+
+# ---- streamed and pushed: the same segment by both ways --------------------------------------------
+hq_config standby "" <<YAML
+backup: {schedule: ""}
+YAML
+sql standby -c "ALTER SYSTEM SET archive_command = 'false'" >/dev/null
+sql standby -c 'SELECT pg_reload_conf()' >/dev/null
+daemon_start
+streams() { backup status --json | grep -q '"streaming": *true'; }
+wait_for 30 "the stream" streams
+sql standby -c "INSERT INTO log VALUES (2002)"
+last=$(switch_wal standby)
+sql standby -c "INSERT INTO log VALUES (2003)"
+wait_for 30 "the streamed segment" stored standby "$last"
+before=$(stat -c '%i' "$(folder_of standby)/${last:0:8}/$last")
+check "a segment that was streamed is pushed" push "$scratch/standby/pg_wal/$last"
+same "and found to be the same" "$before" "$(stat -c '%i' "$(folder_of standby)/${last:0:8}/$last")"
+backup status >"$scratch/status" 2>&1
+check "status tells of the stream" grep -q 'Streaming runs, timeline 2' "$scratch/status"
+check "and of the slot" grep -q 'The slot holds back' "$scratch/status"
+daemon_stop
+same "the streaming daemon ends well" 0 $?
 check "the repository verifies" backup verify --key "$scratch/restore.key"
