@@ -193,26 +193,38 @@ take_target(struct recovery_settings *s, const char *name, const char *value, st
 }
 
 int
-recovery_settings_read(const char *path, struct recovery_settings *out, struct hq_error *err)
+recovery_settings_decode(const void *text, size_t len, struct recovery_settings *out,
+                         struct hq_error *err)
 {
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf text = {0};
-    struct lines l;
+    struct lines l = {.line = text, .left = len};
     char name[SETTING_NAME_MAX], value[RECOVERY_VALUE_MAX];
 
     *out = (struct recovery_settings){.action = "promote"};
-    if (hq_io_read_file(path, RECOVERY_CONF_MAX, &text, err) != 0)
-        return -1;
-    for (l = (struct lines){.line = (const char *)text.data, .left = text.len}; next_line(&l);) {
+    while (next_line(&l)) {
         name_of(l.line, l.len, name);
         if (!is_recovery_setting(name))
             continue;
         if (strcmp(name, "restore_command") == 0)
             out->has_command = true;
         else if (take_value(l.line, l.len, value) != 0)
-            return hq_fail(err, HQ_E_CONFIG, "%s: the value of %s can't be read", path, name);
+            return hq_fail(err, HQ_E_CONFIG, "the value of %s can't be read", name);
         else if (take_target(out, name, value, err) != 0)
-            return hq_error_prefix(err, "%s: %s", path, name);
+            return hq_error_prefix(err, "%s", name);
+    }
+    return 0;
+}
+
+int
+recovery_settings_read(const char *path, struct recovery_settings *out, struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf text = {0};
+
+    if (hq_io_read_file(path, RECOVERY_CONF_MAX, &text, err) != 0)
+        return -1;
+    if (recovery_settings_decode(text.data, text.len, out, err) != 0) {
+        err->code = HQ_E_CONFIG;
+        return hq_error_prefix(err, "%s", path);
     }
     return 0;
 }

@@ -33,6 +33,9 @@ void recovery_put_target(struct hq_buf *b, const struct hq_target *t);
  * timeline, action and commands stay.
  */
 void recovery_copy_others(const struct hq_buf *old, bool keep_commands, struct hq_buf *conf);
+/** Decode a file's content. An error of any code, without the file's name. */
+int recovery_settings_decode(const void *text, size_t len, struct recovery_settings *out,
+                             struct hq_error *err) HQ_MUST_CHECK;
 /** Read the file @p path. CONFIG when a recovery setting can't be understood. */
 int recovery_settings_read(const char *path, struct recovery_settings *out,
                            struct hq_error *err) HQ_MUST_CHECK;

@@ -10,4 +10,13 @@ foreach(name IN ITEMS wal_prefetch wal_window)
     target_link_libraries(restore_${name}_test PRIVATE PkgConfig::jansson)
 endforeach()
 
+# What hq-restore start reads; what its files share is not seen by its users.
+hq_unit(restore_start DEPENDS hq_restore)
+target_include_directories(restore_start_test PRIVATE ${PROJECT_SOURCE_DIR}/restore)
+target_link_libraries(restore_start_test PRIVATE PkgConfig::libpq)
+hq_fuzz(start DEPENDS hq_restore PkgConfig::libpq)
+if(HQ_FUZZ)
+    target_include_directories(start_fuzz PRIVATE ${PROJECT_SOURCE_DIR}/restore)
+endif()
+
 hq_fuzz(history DEPENDS hq_restore)
