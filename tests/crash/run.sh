@@ -103,9 +103,9 @@ HQ_CRASH_LIST=$list restore pg --latest --cluster "$cluster" --to "$scratch/r" >
     not_ok "restore of the whole run" "$scratch/out"
 drop_restored r
 restore_labels=$(sort -u "$list")
-# push.sh and recovery.sh die at the points of wal-push and of fetching ahead.
+# push.sh dies at the points of wal-push.
 same "every crash point in the sources is passed" "" "$(grep -rhoE --include=*.c 'HQ_CRASH_POINT\(.*\)' "$top"/{crypto,engine,restore,storage,catalog,schedules} |
-    grep -oE '"[a-z.-]+"' | tr -d '"' | sort -u | grep -vE '^(wal\.push|prefetch)\.' | grep -vxF "$labels
+    grep -oE '"[a-z.-]+"' | tr -d '"' | sort -u | grep -vE '^wal\.push\.' | grep -vxF "$labels
 $restore_labels" | paste -sd ' ')"
 [ -n "$restore_labels" ] || not_ok "a restore passes no crash point"
 
