@@ -95,7 +95,7 @@ class Engine:
                  'tcp_user_timeout=5000"' % (",".join(s.address for s in servers),
                                              ",".join(str(s.port) for s in servers)),
                  "wal:", "  flush_interval: %dms" % self.plan.flush_ms]
-        if self.plan.durable == "spool":
+        if self.plan.mode == "disk-loss":
             lines.append("  durable: " + self.plan.durable)
         lines += ["spool:", "  path: " + self.spool, "backup:", '  schedule: "0 1 * * *"', ""]
         with open(self.config, "w", encoding="ascii") as file:

@@ -111,8 +111,8 @@ def make(seed, seconds, only=None, also=(), mode=None, store=None, durable=None)
     rng = random.Random("hq-torture-%d" % seed)
     mode = mode or ("disk-loss" if seed % 3 == 0 else "mixed")
     store = store or ("s3" if seed % 2 == 0 else "directory")
-    durable = durable or "store"
-    flush_ms = rng.choice([100, 100, 300, 1000]) if mode == "mixed" else 100
+    durable = durable or rng.choice(["store", "spool"])
+    flush_ms = 100 if durable == "store" and mode != "mixed" else rng.choice([100, 100, 300, 1000])
     candidates = OF_DAEMON + OF_STORE[store] + OF_PRIMARY
     if mode == "mixed":
         candidates = candidates + PROMOTIONS

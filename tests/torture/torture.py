@@ -98,6 +98,7 @@ class Round:
         self.results = []  # (whether it is well, what)
         self.faults_done = 0
         self.slots_dropped = 0
+        self.faults = Faults(self)
         self.checks = []
         self.to_check = queue.Queue()
 
@@ -188,7 +189,6 @@ class Round:
             self.close()
 
     def follow_schedule(self):
-        faults = Faults(self)
         begin = time.monotonic()
         for event in self.plan.events:
             if event.name == "final check":
@@ -200,9 +200,9 @@ class Round:
             elif event.name == "backup":
                 threading.Thread(target=self.engine.backup, daemon=True).start()
             elif event.name.startswith("end "):
-                faults.end(event.name[4:])
+                self.faults.end(event.name[4:])
             else:
-                faults.begin(event)
+                self.faults.begin(event)
                 self.faults_done += 1
         time.sleep(max(0.0, begin + self.plan.seconds - time.monotonic()))
 
@@ -222,9 +222,14 @@ class Round:
     def lose_disk(self):
         """The primary's disk is gone under load, and the daemon with it.
 
-        What the level of durability promises must be enough: the store alone, or, with a daemon
-        that can't reach any server, the spool.
+        What the level of durability promises must be enough: the store alone; or the spool, which
+        the store lags behind because it is down, and a daemon that can't reach any server.
         """
+        outage = "store-refuse" if self.plan.store == "s3" else "store-readonly"
+        if self.plan.durable == "spool":
+            self.faults.begin(schedule.Event(self.plan.seconds, outage))
+            self.note(outage)
+            time.sleep(1.5)
         self.pair.destroy_primary()
         self.engine.kill()
         self.note("the primary's disk is destroyed")
@@ -234,6 +239,8 @@ class Round:
             shutil.rmtree(self.engine.state)
         else:
             self.engine.start()
+            time.sleep(1.0)
+            self.faults.end(outage)
         acknowledged = [t for t in self.ledger.snapshot().values()
                         if t.outcome == load.ACKNOWLEDGED]
         seconds = 0 if self.plan.durable == "store" else SETTLE_SECONDS
@@ -339,7 +346,7 @@ def arguments():
     parser.add_argument("--store", choices=["directory", "s3"],
                         help="default: s3 for even seeds")
     parser.add_argument("--durable", choices=["store", "spool"],
-                        help="what a synchronous commit waits for; default: store")
+                        help="what a commit waits for in a disk-loss round")
     parser.add_argument("--list", action="store_true", help="show what would happen when, and end")
     parser.add_argument("--keep", action="store_true", help="keep the logs of a good run too")
     return parser.parse_args()
