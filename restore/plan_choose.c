@@ -130,10 +130,19 @@ follow_wal(struct search *s, const struct hq_root *root, struct hq_error *err)
     return hq_wal_coverage_last_commit(plan->wal, &plan->coverage, &plan->last_commit_us, err);
 }
 
-/* A part that was listed can be part of a newer object by the time it is read. */
-enum {
-    ATTEMPTS = 3
-};
+/* A running daemon replaces parts of a segment by the whole of it while they are read here. */
+static int
+follow_current_wal(struct search *s, const struct hq_root *root, struct hq_error *err)
+{
+    for (int attempt = 1;; attempt++) {
+        if (follow_wal(s, root, err) == 0)
+            return 0;
+        if (err->code != HQ_E_MISSING || attempt == PLAN_ATTEMPTS)
+            return -1;
+        hq_error_clear(err);
+        forget_wal(s->plan);
+    }
+}
 
 /* Look for the target in the WAL of @p root that has not been looked at yet. @return 1, 0, -1 */
 static int
@@ -169,7 +178,7 @@ seek(struct search *s, const struct hq_root *root, struct hq_error *err)
             s->why_not = "no stored WAL behind a backup holds the target";
             return found;
         }
-        if (err->code == HQ_E_CORRUPT || (err->code == HQ_E_MISSING && attempt == ATTEMPTS)) {
+        if (err->code == HQ_E_CORRUPT || (err->code == HQ_E_MISSING && attempt == PLAN_ATTEMPTS)) {
             s->unreadable = *err;
             hq_error_clear(err);
             s->why_not = "the WAL behind a backup can't be read";
@@ -179,7 +188,7 @@ seek(struct search *s, const struct hq_root *root, struct hq_error *err)
             return -1;
         hq_error_clear(err);
         forget_wal(s->plan);
-        if (follow_wal(s, root, err) != 0)
+        if (follow_current_wal(s, root, err) != 0)
             return -1;
     }
 }
@@ -192,7 +201,7 @@ take(struct search *s, size_t i, struct hq_error *err)
     struct hq_plan *plan = s->plan;
     const struct hq_lineages *l = &s->list->lineages;
 
-    if (follow_wal(s, root, err) != 0) {
+    if (follow_current_wal(s, root, err) != 0) {
         /* An older backup may lie on the timeline asked for where this one does not. */
         if (err->code != HQ_E_RANGE || plan->target.backup != NULL)
             return -1;
@@ -355,27 +364,18 @@ choose(const struct hq_repository *repository, struct hq_plan *plan, struct hq_b
         s.why_not != NULL ? s.why_not : "the target is before the first recoverable point", err);
 }
 
-/*
- * PostgreSQL stops at a time or LSN when it sees what comes behind, and fails where nothing does. A
- * target at the very end is therefore the end of this WAL, which a restore fixes: what arrives in
- * the store afterwards is not part of it.
- */
 static int
-settle_end(const struct hq_repository *repository, struct hq_plan *plan, struct hq_error *err)
+check_end(const struct hq_repository *repository, struct hq_plan *plan, struct hq_error *err)
 {
-    struct hq_target *target = &plan->target;
+    const struct hq_target *target = &plan->target;
 
-    if (target->type == HQ_TARGET_TIME) {
-        if (target->time_us > plan->last_commit_us)
-            return refuse(repository, plan, "the target is after the last recoverable commit", err);
-        if (target->time_us == plan->last_commit_us && !target->exclusive)
-            target->type = HQ_TARGET_LATEST;
-    } else if (target->type == HQ_TARGET_LSN) {
-        if (target->lsn > plan->coverage.end_lsn)
-            return refuse(repository, plan, "the target is after the last recoverable LSN", err);
-        if (target->lsn == plan->coverage.end_lsn)
-            target->type = HQ_TARGET_LATEST;
-    }
+    if (target->type == HQ_TARGET_TIME && target->time_us > plan->last_commit_us)
+        return refuse(repository, plan, "the target is after the last recoverable commit", err);
+    if (target->type == HQ_TARGET_LSN && target->lsn > plan->coverage.end_lsn)
+        return refuse(repository, plan, "the target is after the last recoverable LSN", err);
+    plan->at_end = (target->type == HQ_TARGET_TIME && target->time_us == plan->last_commit_us &&
+                    !target->exclusive) ||
+                   (target->type == HQ_TARGET_LSN && target->lsn == plan->coverage.end_lsn);
     return 0;
 }
 
@@ -395,5 +395,5 @@ plan_choose(const struct hq_repository *repository, struct hq_plan *plan, struct
     }
     if (choose(repository, plan, &list, err) != 0)
         return -1;
-    return settle_end(repository, plan, err);
+    return check_end(repository, plan, err);
 }

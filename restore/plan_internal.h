@@ -7,6 +7,11 @@
 
 #include "restore/plan.h"
 
+/** WAL is listed so often at most: objects may be replaced between listing and reading. */
+enum {
+    PLAN_ATTEMPTS = 5
+};
+
 /** Choose plan->root and follow its WAL: fills root, wal, path, coverage, last_commit_us. */
 int plan_choose(const struct hq_repository *repository, struct hq_plan *plan,
                 struct hq_error *err) HQ_MUST_CHECK;

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "plan_internal.h"
 #include "restore/continuity.h"
 
 struct listing {
@@ -43,7 +44,15 @@ hq_continuity_load(const struct hq_repository *repository, const char *cluster,
     input.list = list;
     input.records = (const void *)records.data;
     input.record_count = records.len / sizeof(struct hq_audit_record);
-    return hq_continuity_make(&input, out, err);
+    /* A running daemon replaces parts of a segment by the whole of it while they are read here. */
+    for (int attempt = 1;; attempt++) {
+        if (hq_continuity_make(&input, out, err) == 0)
+            return 0;
+        if (err->code != HQ_E_MISSING || attempt == PLAN_ATTEMPTS)
+            return -1;
+        hq_error_clear(err);
+        hq_continuity_clear(out);
+    }
 }
 
 int

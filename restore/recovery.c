@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "layout.h"
+#include "recovery_end.h"
 #include "recovery_settings.h"
 #include "restore/wal_get.h"
 #include "wal_prefetch.h"
@@ -80,15 +81,17 @@ put_commands(struct hq_buf *b, const struct layout *layout, const char *folder)
 }
 
 static int
-write_settings(const struct layout *layout, const char *folder, struct hq_error *err)
+write_settings(const struct hq_repository *repository, const struct layout *layout,
+               const char *folder, struct hq_error *err)
 {
     HQ_FREE char *path = hq_path_join(layout->directory, "postgresql.auto.conf", err);
     HQ_AUTO(hq_buf_clear)
     struct hq_buf old = {0}, conf = {0};
     char timeline[16];
     const struct hq_timeline_path *steps = &layout->plan->path;
+    bool ends_with_wal;
 
-    if (path == NULL)
+    if (path == NULL || recovery_ends_with_wal(repository, layout->plan, &ends_with_wal, err) != 0)
         return -1;
     if (hq_io_read_file(path, RECOVERY_CONF_MAX, &old, err) != 0 && err->code != HQ_E_MISSING)
         return -1;
@@ -98,7 +101,8 @@ write_settings(const struct layout *layout, const char *folder, struct hq_error 
     hq_buf_printf(&conf, "\n# Recovery settings written by hq-restore from backup %s.\n",
                   layout->plan->root.backup);
     put_commands(&conf, layout, folder);
-    recovery_put_target(&conf, &layout->plan->target);
+    if (!ends_with_wal)
+        recovery_put_target(&conf, &layout->plan->target);
     recovery_put_setting(&conf, "recovery_target_timeline", timeline);
     recovery_put_setting(&conf, "recovery_target_action", layout->options->target_action);
     if (hq_buf_check(&conf, path, err) != 0 ||
@@ -188,7 +192,7 @@ recovery_write(const struct hq_repository *repository, const struct layout *layo
         failed)
         return -1;
     if (set_first_apart(layout->plan, prefetch, folder, err) != 0 ||
-        write_settings(layout, folder, err) != 0 || write_signal(layout, err) != 0)
+        write_settings(repository, layout, folder, err) != 0 || write_signal(layout, err) != 0)
         return hq_error_prefix(err, "recovery settings");
     return 0;
 }

@@ -85,6 +85,7 @@ struct hq_plan {
     struct hq_wal_coverage coverage; /**< to the end; for IMMEDIATE to the backup's */
     uint64_t target_lsn;             /**< of XID and NAME: where their record begins */
     int64_t last_commit_us;
+    bool at_end; /**< nothing is stored behind the target, which is a time or LSN */
     struct hq_index_map *index;
     uint64_t damaged_indexes;
     uint64_t packs, pack_bytes; /**< that the backup's chunks lie in: what is fetched at most */
