@@ -50,8 +50,10 @@ OF_PRIMARY = ["primary-kill", "host-crash"]
 PROMOTIONS = ["failover", "switchover", "split-brain"]
 ALL = sorted(set(LASTING) | set(OF_DAEMON) | set(OF_PRIMARY) | set(PROMOTIONS) | {"drop-slot"})
 
-# Between a promotion and the next the former primary must have come back as standby.
-PROMOTION_APART = 8.0
+# Before the next one the former primary must have come back as standby, and a lost slot must have
+# led to a backup.
+APART = PROMOTIONS + ["drop-slot"]
+APART_SECONDS = 8.0
 QUIET_BEGIN = 1.5
 
 
@@ -68,32 +70,32 @@ def values_of(name, rng):
     return values
 
 
-def choose(rng, candidates, busy, at, promoted_at):
+def choose(rng, candidates, busy, at, apart_at):
     """A fault that may begin at AT: lasting ones of the same kind do not overlap."""
     for _ in range(20):
         name = rng.choice(candidates)
         kind = name.split("-")[0]
         if name in LASTING and busy.get(kind, 0.0) > at:
             continue
-        if name in PROMOTIONS and at < promoted_at + PROMOTION_APART:
+        if name in APART and at < apart_at + APART_SECONDS:
             continue
         return name
     return None
 
 
 def faults(rng, candidates, seconds):
-    events, busy, promoted_at, at = [], {}, -PROMOTION_APART, QUIET_BEGIN
+    events, busy, apart_at, at = [], {}, -APART_SECONDS, QUIET_BEGIN
     while True:
         at += rng.uniform(0.4, 3.0)
         if at > seconds - 1.0:
             return events
-        name = choose(rng, candidates, busy, at, promoted_at)
+        name = choose(rng, candidates, busy, at, apart_at)
         if name is None:
             continue
         event = Event(round(at, 2), name, values_of(name, rng))
         events.append(event)
-        if name in PROMOTIONS:
-            promoted_at = at
+        if name in APART:
+            apart_at = at
         if name in LASTING:
             end = min(at + rng.uniform(*LASTING[name]), seconds - 0.1)
             busy[name.split("-")[0]] = end
