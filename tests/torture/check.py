@@ -108,9 +108,8 @@ def choose_target(values, span, ledger):
     if kind == "lsn":
         return Target("LSN %s%s" % (lsn_text(t.high), words),
                       ["--target-lsn", lsn_text(t.high), *flag], low=t.high, high=t.high)
-    # The backup must be named: nobody knows in which one's future a transaction lies.
     return Target("transaction %d%s" % (t.xid, words),
-                  ["--target-xid", str(t.xid), "--backup", span["first_backup"], *flag],
+                  ["--target-xid", str(t.xid), *flag],
                   low=t.low if exclusive else t.high, high=t.low if exclusive else t.high)
 
 
