@@ -155,7 +155,10 @@ read_history(const char *path, struct wal_file *out, struct hq_error *err)
     if (read_bytes(path, HISTORY_MAX, out, err) != 0)
         return -1;
     if (hq_timeline_path_decode(out->name.timeline, (const char *)out->bytes.data, out->bytes.len,
-                                &way, err) != 0)
+                                &way, err) != 0 ||
+        /* Into the header: who can't open the content must know what leads where. */
+        hq_timeline_branch((const char *)out->bytes.data, out->bytes.len, &out->info.parent,
+                           &out->info.begin_lsn, err) != 0)
         return hq_error_prefix(err, "%s", path);
     out->info.type = HQ_WAL_HISTORY;
     out->info.raw_len = (uint32_t)out->bytes.len;

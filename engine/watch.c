@@ -12,17 +12,21 @@
 enum {
     LOOK_MS = 1000
 };
-/* Listing may take a thirtieth of the time. */
 static const int64_t compare_us = INT64_C(20) * 1000000;
-static const int64_t compare_share = 30;
-/* Computing costs a look at every WAL object of the cluster: not more often than this. */
 static const int64_t compute_us = INT64_C(2) * 1000000;
+/*
+ * Listing costs requests, computing a look at every WAL object of the cluster (some 0.2 s for
+ * 100,000 of them): each may take a thirtieth of the time, but an outage of the store, which makes
+ * one listing last long, must not put the next one off for long.
+ */
+static const int64_t share = 30;
+static const int64_t longest_us = INT64_C(300) * 1000000;
 
 struct hq_watch {
     struct hq_watch_options options;
     struct watched_gaps gaps; /* the thread's own */
-    int64_t compare_due_us;   /* monotonic, as the other two */
-    int64_t computed_us;
+    int64_t compare_due_us;   /* monotonic */
+    int64_t compute_due_us;
     uint64_t version; /* of the catalog, when it was computed */
     bool in_trouble;  /* and it was told */
     bool wanting;     /* a backup, and nobody has taken that on yet */
@@ -38,20 +42,31 @@ cluster_of(const struct hq_watch *w)
     return w->options.site->config->cluster.name;
 }
 
+/* When to begin again what began at @p began_us and has just ended. */
+static int64_t
+due(int64_t began_us, int64_t every_us)
+{
+    int64_t now = hq_clock_monotonic_us(), pause = (now - began_us) * share;
+
+    if (pause < every_us)
+        pause = every_us;
+    return now + (pause < longest_us ? pause : longest_us);
+}
+
 static void
 compare(struct hq_watch *w, struct hq_error *err)
 {
     const struct hq_site *site = w->options.site;
-    int64_t began = hq_clock_monotonic_us(), took;
+    int64_t began = hq_clock_monotonic_us();
 
     if (hq_catalog_sync_continuity(site->catalog, site->repository, cluster_of(w), err) == 0) {
         pthread_mutex_lock(&w->lock);
         w->status.compared_us = hq_clock_wall_us();
         pthread_mutex_unlock(&w->lock);
+        w->compare_due_us = due(began, compare_us);
+    } else {
+        w->compare_due_us = hq_clock_monotonic_us() + compare_us;
     }
-    took = hq_clock_monotonic_us() - began;
-    w->compare_due_us =
-        began + (took * compare_share > compare_us ? took * compare_share : compare_us);
 }
 
 static void
@@ -107,18 +122,20 @@ compute(struct hq_watch *w, struct hq_error *err)
 static int
 compute_if_due(struct hq_watch *w, struct hq_error *err)
 {
-    int64_t now = hq_clock_monotonic_us();
+    int64_t began = hq_clock_monotonic_us();
     uint64_t version;
+    int failed;
 
-    if (now - w->computed_us < compute_us)
+    if (began < w->compute_due_us)
         return 0;
     if (hq_catalog_version(w->options.site->catalog, &version, err) != 0)
         return -1;
-    if (version == w->version && w->gaps.count == 0 && w->computed_us != 0)
+    if (version == w->version && w->gaps.count == 0 && w->compute_due_us != 0)
         return 0;
-    w->computed_us = now;
-    w->version = version;
-    return compute(w, err);
+    failed = compute(w, err);
+    w->version = failed == 0 ? version : 0;
+    w->compute_due_us = due(began, compute_us);
+    return failed;
 }
 
 static void
@@ -153,13 +170,13 @@ run(void *argument)
     struct hq_watch *w = argument;
 
     while (!w->stop) {
-        struct hq_error err = {0};
+        struct hq_error err = {0}, second = {0};
 
         note_backlog(w);
         if (hq_clock_monotonic_us() >= w->compare_due_us)
             compare(w, &err);
-        if (err.code == HQ_E_OK && compute_if_due(w, &err) == 0)
-            hq_error_clear(&err);
+        /* What the catalog says is told during an outage of the store too. */
+        (void)compute_if_due(w, err.code == HQ_E_OK ? &err : &second);
         tell_trouble(w, &err);
         (void)hq_clock_sleep_ms(LOOK_MS, &w->stop);
     }
@@ -191,6 +208,8 @@ hq_watch_start(const struct hq_watch_options *options, struct hq_watch **out, st
 void
 hq_watch_status(struct hq_watch *w, struct hq_watch_status *out)
 {
+    /* The thread itself may be waiting for a store that does not answer. */
+    note_backlog(w);
     pthread_mutex_lock(&w->lock);
     *out = w->status;
     pthread_mutex_unlock(&w->lock);
