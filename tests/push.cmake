@@ -1,10 +1,12 @@
 # archive_command: names, pages, receipts, and the socket by which the daemon is asked.
 hq_unit(postgres_walpage DEPENDS hq_postgres)
 hq_unit(wal_push_name DEPENDS hq_engine)
+hq_unit(wal_push_store DEPENDS hq_engine hq_storage_memory)
+target_sources(wal_push_store_test PRIVATE unit/fixture.c)
 hq_unit(control DEPENDS hq_engine PkgConfig::jansson)
 hq_fuzz(control DEPENDS hq_engine PkgConfig::jansson)
 hq_fuzz(walpage DEPENDS hq_engine)
-foreach(target IN ITEMS wal_push_name_test control_test control_fuzz walpage_fuzz)
+foreach(target IN ITEMS wal_push_name_test wal_push_store_test control_test control_fuzz walpage_fuzz)
     if(TARGET ${target})
         target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/engine)
     endif()
