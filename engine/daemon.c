@@ -24,7 +24,7 @@ static const int64_t longest_retry_us = INT64_C(3600) * 1000000;
  *                          |
  *                          +--(failed)--> waiting for min(next time, now + retry), retry doubled
  * A gap in WAL makes a backup due at once, schedule or not: until then nothing behind it can be
- * recovered to.
+ * recovered to. So does, with a schedule, a system that has none yet.
  * *stop ends any of it. An archiver that gave up sends the process SIGTERM, so that it ends the
  * same way, whatever is under way.
  */
@@ -37,6 +37,7 @@ struct daemon {
     struct hq_watch *watch;
     struct hq_metrics_server *metrics; /**< NULL: nobody asked for them */
     _Atomic bool wanted;               /**< a backup, at once */
+    uint64_t system;                   /**< that archiving is of; 0: not connected yet */
     bool scheduled;
     struct hq_cron cron;
     int64_t due_us; /**< 0: never */
@@ -59,21 +60,32 @@ note_gap(void *context, const struct hq_wal_gap *gap)
     d->wanted = true;
 }
 
+struct last_backup {
+    uint64_t system; /* 0: whichever */
+    int64_t finished_us;
+};
+
 static int
 keep_finished(const struct hq_root *root, void *context, struct hq_error *err)
 {
+    struct last_backup *last = context;
+
     (void)err;
-    *(int64_t *)context = root->finished_us;
+    if (last->system == 0 || root->system_identifier == last->system)
+        last->finished_us = root->finished_us;
     return 0;
 }
 
-/* When the last backup that exists was finished; 0 if there is none. */
+/* When the last backup of the system was finished; 0 if there is none. */
 static int
 last_backup(struct daemon *d, int64_t *finished_us, struct hq_error *err)
 {
-    *finished_us = 0;
-    return hq_catalog_backups(d->site->catalog, d->site->config->cluster.name, keep_finished,
-                              finished_us, err);
+    struct last_backup last = {.system = d->system};
+    int failed = hq_catalog_backups(d->site->catalog, d->site->config->cluster.name, keep_finished,
+                                    &last, err);
+
+    *finished_us = last.finished_us;
+    return failed;
 }
 
 static int
@@ -136,10 +148,31 @@ wal_is_kept(struct daemon *d)
     return position.streaming;
 }
 
+/* Of a new lineage nothing can be recovered until it has a backup, whatever the old one has. */
+static void
+follow_system(struct daemon *d)
+{
+    struct hq_archiver_position position;
+    struct hq_error err = {0};
+    int64_t last;
+
+    if (d->archive == NULL)
+        return;
+    hq_archive_thread_position(d->archive, &position);
+    if (!position.streaming || position.system_identifier == d->system)
+        return;
+    d->system = position.system_identifier;
+    if (last_backup(d, &last, &err) != 0)
+        hq_log_error(HQ_LOG_ERROR, "whether a backup is due can't be told", &err);
+    else if (d->scheduled && last == 0)
+        d->wanted = true;
+}
+
 static void
 loop(struct daemon *d)
 {
     while (!*d->stop) {
+        follow_system(d);
         if (d->wanted) {
             d->wanted = false;
             d->due_us = hq_clock_wall_us();

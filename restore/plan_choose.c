@@ -300,24 +300,45 @@ search_system(struct search *s, uint64_t system, struct hq_error *err)
     return 0;
 }
 
+/* Whether @p system became the cluster, or became it again, after @p time_us. */
+static bool
+comes_later(const struct hq_lineages *l, uint64_t system, int64_t time_us)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        if (l->items[i].since_us > time_us && l->items[i].system_identifier == system)
+            return true;
+    }
+    return false;
+}
+
 /*
- * A time is in the lineage that was current then or, where its system has no backup from before, in
- * the one before it (docs/format.md §9b). A backup that can't be used does not lead to another
- * system: that was another's past by then, however far its WAL reaches.
+ * A time is of the system that was the cluster then (docs/format.md §9b). Where that has no backup
+ * from before, the switch may have come after its acceptance, and the system before it is looked
+ * at: its WAL ends with it, unless it came back. A backup that can't be used leads to no other
+ * system.
  */
 static int
 search_time(struct search *s, struct hq_error *err)
 {
     const struct hq_lineages *l = &s->list->lineages;
+    int64_t time_us = s->plan->target.time_us;
+    bool current = true;
     int taken = 0;
 
     for (size_t i = l->count; i-- > 0 && taken == 0 && s->why_not == NULL;) {
-        if (l->items[i].since_us <= s->plan->target.time_us)
-            taken = search_system(s, l->items[i].system_identifier, err);
+        uint64_t system = l->items[i].system_identifier;
+
+        if (l->items[i].since_us > time_us)
+            continue;
+        if (current || !comes_later(l, system, time_us))
+            taken = search_system(s, system, err);
+        current = false;
     }
     for (size_t i = s->list->count; i-- > 0 && taken == 0 && s->why_not == NULL;) {
-        if (since_of(s->list, i) == 0)
-            taken = search_system(s, s->list->roots[i].system_identifier, err);
+        uint64_t system = s->list->roots[i].system_identifier;
+
+        if (since_of(s->list, i) == 0 && (current || !comes_later(l, system, time_us)))
+            taken = search_system(s, system, err);
     }
     return taken;
 }

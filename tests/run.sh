@@ -93,6 +93,11 @@ step_main() {
     done
 }
 step_continuity() { many continuity bash tests/integration/continuity.sh; }
+step_failover() {
+    for part in hosts member lineage; do
+        many "failover-$part" env HQ_FAILOVER_PARTS="$part" bash tests/integration/failover.sh
+    done
+}
 step_governor() {
     many governor bash tests/integration/governor.sh
     many governor_alone bash tests/integration/governor_alone.sh
@@ -112,7 +117,7 @@ step_fuzz() {
 
 started=$(date +%s)
 sh docs/packages.sh test || exit 1
-steps=${*:-format build unit docs storage main push versions continuity governor recovery crash torture interop fuzz}
+steps=${*:-format build unit docs storage main push versions continuity failover governor recovery crash torture interop fuzz}
 for step in $steps; do
     echo "---- $step ($(($(date +%s) - started)) s)"
     "step_$step"

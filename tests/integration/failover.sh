@@ -90,6 +90,14 @@ look_from_now() { log_from=$(wc -l <"$scratch/daemon.log"); }
 said() { tail -n +$((log_from + 1)) "$scratch/daemon.log" | grep -q -- "$1"; }
 log_from=0
 streams_from() { tail -n +$((log_from + 1)) "$scratch/daemon.log" | grep 'message="streaming WAL"' | tail -n 1 | grep -q "host=$scratch:${port_of[$1]} " && kill -0 "$daemon"; }
+# some_range_reaches PG LSN: the newest range may be another system's
+some_range_reaches() {
+    local to
+    for to in $(restore points --cluster "$cluster" --json 2>/dev/null | grep -o '"to_lsn": *"[^"]*"' | grep -o '[0-9A-F]*/[0-9A-F]*'); do
+        [ "$(sql "$1" -c "SELECT '$to'::pg_lsn >= '$2'::pg_lsn")" = f ] || return 0
+    done
+    return 1
+}
 # history_first TIMELINE: nothing of the timeline was stored before its history file
 history_first() {
     local history; history=$(echo "$repository"/wal/main/*/"$1".history)
@@ -266,4 +274,64 @@ if wanted member; then
     to_mark "restored to after the restore" again
     restored "and along the abandoned timeline" standby --target-time "${time_of[standby]}" --target-timeline 4
     daemon_stop || not_ok "the daemon stops" "$scratch/daemon.log"
+fi
+
+if wanted lineage; then
+    # ---- another system under the cluster's name: a move to PostgreSQL 17 by dump and restore ----
+    new_bin=$(sh "$top/tests/lab/postgres.sh" 17)
+    connect_to primary a
+    pg_stop b fast
+    daemon_start
+    wait_for 60 "the first backup" has_backup
+    sql a -c "INSERT INTO seen (who, n) SELECT 'old', g FROM generate_series(1, 50) g" >/dev/null
+    mark old a; catch_up a
+    daemon_stop || not_ok "the daemon stops" "$scratch/daemon.log"
+    old_bin=$pg_bin
+    pg_bin=$new_bin
+    pg_init new
+    "$tools/pg_dump" -h "$scratch" -p "${port_of[a]}" -U postgres -t seen postgres >"$scratch/dump"
+    must sql new -f "$scratch/dump"
+    connect_to primary new
+    refuse "a backup of another system is refused" 7 'is system [0-9]+, the server is [0-9]+' backup backup
+    grep -q 'lineage accept' "$scratch/out" && ok "with advice" || not_ok "with advice" "$scratch/out"
+    refuse "accepting wants a reason" 2 'reason' backup lineage accept
+    look_from_now
+    daemon_start
+    check "its WAL is refused" wait_for 30 "the refusal" said 'is system [0-9]*, the server is'
+    daemon_kill
+
+    connect_to primary a
+    check "the cluster itself has nothing to accept" backup lineage accept --reason test
+    grep -q "Nothing to accept" "$scratch/out" || not_ok "and says so" "$scratch/out"
+    connect_to primary new
+    check "the new system is accepted" backup lineage accept --reason 'moved to 17' --who 'Ada L.'
+    check "the story is listed" backup lineage list
+    grep -q '2\* .*Ada L\. *moved to 17' "$scratch/out" && ok "with name and reason" || not_ok "with name and reason" "$scratch/out"
+    look_from_now
+    daemon_start
+    check "a new lineage begins with a backup" wait_for 60 "the backup" said 'backup complete'
+    sql new -c "INSERT INTO seen (who, n) SELECT 'new', g FROM generate_series(1, 50) g" >/dev/null
+    mark new new; catch_up new
+    daemon_stop || not_ok "the daemon stops" "$scratch/daemon.log"
+    connect_to primary a
+    refuse "the former system is refused" 7 'which it was before' backup backup
+
+    same "both lineages are recoverable" "1 2" "$(restore points --cluster main --json | grep -o '"lineage": *[0-9]*' | grep -o '[0-9]*$' | sort -u | xargs)"
+    to_mark "restored to the new system" new
+    restore plan --cluster main --target-time "${time_of[old]}" >"$scratch/out" 2>&1
+    grep -q 'Lineage    1, system .* the cluster is another system by now' "$scratch/out" && ok "the plan names the lineage" || not_ok "the plan names the lineage" "$scratch/out"
+    pg_bin=$old_bin
+    to_mark "restored to the old system" old
+
+    # ---- and back: the new version was a disappointment --------------------------------------
+    check "the former system is accepted again" backup lineage accept --reason 'back to 15'
+    look_from_now
+    daemon_start
+    check "it goes on where its WAL ended" wait_for 30 "the daemon" streams_from a
+    sql a -c "INSERT INTO seen (who, n) VALUES ('back', 0)" >/dev/null
+    mark back a; wait_for 10 "WAL of the old lineage" some_range_reaches a "$(sql a -c 'SELECT pg_current_wal_flush_lsn()')"
+    daemon_stop || not_ok "the daemon stops" "$scratch/daemon.log"
+    to_mark "restored to the system that came back" back
+    pg_bin=$new_bin
+    to_mark "and to the one between" new
 fi

@@ -155,6 +155,23 @@ another_system_never_stands_in(void **state)
     fixture_object(f, prefix, 0, name);
     ASSERT_OK(hq_store_delete(f->store, name, &err), &err);
     refuse(f, &time);
+    /* Nor where the other one has no backup at all. */
+    snprintf(name, sizeof name, "backups/main/%s", moved.id);
+    ASSERT_OK(hq_store_delete(f->store, name, &err), &err);
+    refuse(f, &time);
+}
+
+/* Accepted at hour 4, while the first system went on until it was switched off. */
+static void
+accepted_before_the_switch(void **state)
+{
+    struct fixture *f = *state;
+    struct hq_target time = {.type = HQ_TARGET_TIME, .time_us = AT(4) + HOUR / 2};
+
+    move(f);
+    f->system = FIXTURE_SYSTEM;
+    (void)fixture_wal(f, 1, SEGMENT(4) + 0x500, SEGMENT(4) + 0x600, AT(4) + HOUR / 2);
+    expect(f, &time, second.id, 1, true);
 }
 
 struct ranges {
@@ -196,9 +213,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        FIXTURE_TEST(every_target_is_of_its_lineage),
-        FIXTURE_TEST(a_system_that_comes_back),
-        FIXTURE_TEST(another_system_never_stands_in),
+        FIXTURE_TEST(every_target_is_of_its_lineage), FIXTURE_TEST(a_system_that_comes_back),
+        FIXTURE_TEST(another_system_never_stands_in), FIXTURE_TEST(accepted_before_the_switch),
         FIXTURE_TEST(ranges_follow_lineages),
     };
 

@@ -349,6 +349,10 @@ archiver_round(struct hq_archiver *a, struct hq_error *err)
     enum archiver_end end = ARCHIVER_TROUBLE;
 
     a->wrong_server = false;
+    if (a->known.any) {
+        a->options.connection.known_system = a->known.system_identifier;
+        a->options.connection.known_timeline = a->known.timeline;
+    }
     if (hq_pg_connect(&a->options.connection, &a->pg, err) == 0)
         end = connected_round(a, err);
     hq_wal_stream_close(a->stream);

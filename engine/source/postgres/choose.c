@@ -133,7 +133,8 @@ refuse_two(const struct choice *c, const struct hq_pg *pg, uint64_t system, stru
 static int
 weigh(struct choice *c, struct hq_pg *pg, struct hq_error *err)
 {
-    uint32_t known = c->request->options->known_timeline, timeline = 0;
+    const struct hq_pg_options *o = c->request->options;
+    uint32_t timeline = 0;
     uint64_t system = 0;
 
     if (identify(pg, &system, &timeline, err) != 0) {
@@ -147,8 +148,8 @@ weigh(struct choice *c, struct hq_pg *pg, struct hq_error *err)
         hq_pg_close(pg);
         return -1;
     }
-    if (timeline < known) {
-        pass_over_former(c, pg, timeline, known);
+    if (system == o->known_system && timeline < o->known_timeline) {
+        pass_over_former(c, pg, timeline, o->known_timeline);
     } else if (c->best != NULL && timeline < c->timeline) {
         pass_over_former(c, pg, timeline, c->timeline);
     } else if (c->best != NULL && timeline == c->timeline) {

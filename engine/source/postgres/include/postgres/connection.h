@@ -20,9 +20,10 @@ struct hq_pg_options {
     const char *password_file; /**< the password alone, or NULL: PGPASSFILE, PGPASSWORD, none */
     const char *application;   /**< application_name; NULL: hq-backup */
     /**
-     * Newest timeline known of this cluster, 0: none. Of several hosts of which a primary is wanted
-     * one on an older timeline is a former primary and not connected to.
+     * Newest timeline known of this system, 0: none. Of several hosts of which a primary is wanted
+     * one of it on an older timeline is a former primary and not connected to.
      */
+    uint64_t known_system;
     uint32_t known_timeline;
     /** NULL: for replication. Else for SQL, to this database unless conninfo names one. */
     const char *database;
