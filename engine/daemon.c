@@ -217,14 +217,14 @@ let_go(void *context)
     hq_archive_thread_let_go(d->archive);
 }
 
-static bool
-slot_in_hand(void *context)
+static void
+tell_position(void *context, struct hq_archiver_position *out)
 {
     const struct daemon *d = context;
-    struct hq_archiver_position position;
 
-    hq_archive_thread_position(d->archive, &position);
-    return position.streaming || position.let_go;
+    *out = (struct hq_archiver_position){0};
+    if (d->archive != NULL)
+        hq_archive_thread_position(d->archive, out);
 }
 
 static int
@@ -235,7 +235,7 @@ start_governor(struct daemon *d, struct hq_error *err)
         .slot = d->site->config->cluster.slot,
         .limits = &d->site->config->slot,
         .let_go = let_go,
-        .slot_in_hand = slot_in_hand,
+        .archiver = tell_position,
         .context = d,
     };
     struct hq_error second = {0};
@@ -270,16 +270,6 @@ stop_archiving(struct daemon *d, struct hq_error *err)
     if (d->archive == NULL || hq_archive_thread_stop(d->archive, err) == 0)
         return 0;
     return hq_error_prefix(err, "archive WAL");
-}
-
-static void
-tell_position(void *context, struct hq_archiver_position *out)
-{
-    const struct daemon *d = context;
-
-    *out = (struct hq_archiver_position){0};
-    if (d->archive != NULL)
-        hq_archive_thread_position(d->archive, out);
 }
 
 static bool

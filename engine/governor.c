@@ -88,6 +88,15 @@ reach(struct hq_governor *g, struct hq_error *err)
     return g->pg != NULL ? 0 : hq_pg_connect(&g->options.connection, &g->pg, err);
 }
 
+/* The next look chooses among the hosts anew. */
+static void
+hang_up(struct hq_governor *g)
+{
+    hq_pg_close(g->pg);
+    g->pg = NULL;
+    g->ordinary_at_us = 0;
+}
+
 static int
 look_at_slot(struct hq_governor *g, struct hq_slot_state *out, struct hq_error *err)
 {
@@ -97,9 +106,7 @@ look_at_slot(struct hq_governor *g, struct hq_slot_state *out, struct hq_error *
         return 0;
     if (err->code == HQ_E_UNSUPPORTED)
         return -1;
-    hq_pg_close(g->pg);
-    g->pg = NULL;
-    g->ordinary_at_us = 0;
+    hang_up(g);
     return -1;
 }
 
@@ -163,14 +170,31 @@ let_go(struct hq_governor *g)
     pthread_mutex_unlock(&g->mutex);
 }
 
+/*
+ * A slot that was dropped on demand, or that of a server which the archiver does not stream from:
+ * to judge a former primary's would cost the new one its WAL.
+ */
+static bool
+is_no_news(struct hq_governor *g, const struct hq_slot_state *slot)
+{
+    struct hq_archiver_position archiver = {.streaming = false};
+    bool missing = slot->health == HQ_SLOT_MISSING;
+
+    g->options.archiver(g->options.context, &archiver);
+    if (archiver.streaming && (missing || (!slot->active && !slot->partial))) {
+        hang_up(g);
+        return true;
+    }
+    return missing && archiver.let_go;
+}
+
 static void
 weigh(struct hq_governor *g, const struct hq_slot_facts *facts)
 {
     enum hq_slot_stage before = g->status.stage;
     struct hq_slot_verdict verdict;
 
-    /* The archiver is making the slot, has dropped it on demand, or streams from another server. */
-    if (facts->slot.health == HQ_SLOT_MISSING && g->options.slot_in_hand(g->options.context)) {
+    if (is_no_news(g, &facts->slot)) {
         g->doubts = 0;
         publish(g, facts, before);
         return;

@@ -61,14 +61,22 @@ sleep 2
 same "... once" 1 "$(grep -c 'stage=lost' "$log")"
 make_slot
 within 6 "its return" 'level=info.*stage=ok before=lost'
-echo hold >&7
+echo 'let go' >&7
 drop_slot
 sleep 4
-same "a slot that the archiver is just replacing is no news" 1 "$(grep -c 'stage=lost' "$log")"
+same "a slot that is let go of is no news" 1 "$(grep -c 'stage=lost' "$log")"
+echo stream >&7
+sleep 3
+same "nor that of a server which WAL does not come from" 1 "$(grep -c 'stage=lost' "$log")"
 make_slot
-echo leave >&7
+write_wal 128
+sleep 3
+same "... whatever it holds" 1 "$(grep -c 'stage=lost' "$log")$(grep -c 'stage=[cw]' "$log" | tr -d 0)"
+sql data -c "SELECT pg_replication_slot_advance('alone', pg_current_wal_lsn())" >/dev/null
+echo rest >&7
 settings max_slot_wal_keep_size=32MB
 write_wal 24
+sql data -c "INSERT INTO flood VALUES (0, 'one record into the next segment: exactly half is left at its start')"
 within 6 "half of max_slot_wal_keep_size" 'stage=warning before=ok reason=max_slot_wal_keep_size'
 write_wal 48
 sql data -c CHECKPOINT

@@ -4,8 +4,8 @@
  *     governor_probe CONNECTION SLOT POLICY    (protect-wal or protect-disk)
  *
  * Thresholds are 40, 80 and 120 MiB, a look a second. Log lines go to standard error, "let go" to
- * standard output; "hold" on standard input says that the archiver has the slot in hand, "leave"
- * that it has not. Ends with its input.
+ * standard output. Standard input says what the archiver does: "stream", "let go" or "rest";
+ * "status" asks for a line. Ends with its input.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 
 #define MIB UINT64_C(1048576)
 
-static atomic_bool in_hand;
+static atomic_bool streaming, letting_go;
 
 static void
 let_go(void *context)
@@ -25,11 +25,11 @@ let_go(void *context)
     fflush(stdout);
 }
 
-static bool
-slot_in_hand(void *context)
+static void
+tell_position(void *context, struct hq_archiver_position *out)
 {
     (void)context;
-    return in_hand;
+    *out = (struct hq_archiver_position){.streaming = streaming, .let_go = letting_go};
 }
 
 static void
@@ -52,7 +52,7 @@ main(int argc, char **argv)
                                     .minimum_free = MIB,
                                     .interval_ms = 1000};
     struct hq_governor_options options = {
-        .limits = &limits, .let_go = let_go, .slot_in_hand = slot_in_hand};
+        .limits = &limits, .let_go = let_go, .archiver = tell_position};
     struct hq_governor *g;
     struct hq_error err = {0};
     char line[80];
@@ -70,8 +70,8 @@ main(int argc, char **argv)
     while (fgets(line, sizeof line, stdin) != NULL) {
         if (strcmp(line, "status\n") == 0)
             print_status(g);
-        else
-            in_hand = strcmp(line, "hold\n") == 0;
+        streaming = strcmp(line, "stream\n") == 0;
+        letting_go = strcmp(line, "let go\n") == 0;
     }
     hq_governor_stop(g);
     return 0;

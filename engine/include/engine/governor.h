@@ -19,6 +19,7 @@
 #define HQ_ENGINE_GOVERNOR_H
 
 #include "config/config.h"
+#include "postgres/archiver.h"
 #include "postgres/slot_state.h"
 
 /** Where the governor connects to if cluster.connection names no database. */
@@ -53,10 +54,10 @@ struct hq_governor_options {
     /** Stop holding WAL back; returns at once. Called on the governor's thread. */
     void (*let_go)(void *context);
     /**
-     * Whether the archiver has the slot in hand: it streams from it, or is about to replace it. A
-     * slot that is not found meanwhile is no news.
+     * The archiver's state. One that streams uses the slot, so a server on which nobody does is
+     * another one (after a failover, say) and not judged; while it lets go the slot may be missing.
      */
-    bool (*slot_in_hand)(void *context);
+    void (*archiver)(void *context, struct hq_archiver_position *out);
     void *context;
 };
 
