@@ -113,9 +113,11 @@ back_up(struct daemon *d)
     struct hq_error err = {0};
     struct hq_root root;
     int64_t began = hq_clock_monotonic_us();
+    bool done;
 
     hq_log(HQ_LOG_INFO, "backup begins", HQ_F_TEXT("cluster", d->site->config->cluster.name));
-    if (hq_backup_job_run(d->site, &options, &root, &statistics, &err) == 0) {
+    done = hq_backup_job_run(d->site, &options, &root, &statistics, &err) == 0;
+    if (done) {
         hq_log(HQ_LOG_INFO, "backup complete", HQ_F_TEXT("cluster", root.cluster),
                HQ_F_TEXT("backup", root.backup), HQ_F_U64("files", statistics.files),
                HQ_F_U64("bytes", statistics.bytes), HQ_F_U64("new_bytes", statistics.new_bytes),
@@ -127,7 +129,8 @@ back_up(struct daemon *d)
         hq_log_error(HQ_LOG_ERROR, "backup failed", &err);
     }
     hq_root_clear(&root);
-    if (err.code == HQ_E_OK || *d->stop) {
+    if (done || *d->stop) {
+        hq_error_clear(&err);
         if (plan_next(d, &err) != 0)
             hq_log_error(HQ_LOG_ERROR, "the next backup can't be planned", &err);
         return;

@@ -16,11 +16,12 @@ static const int64_t compare_us = INT64_C(20) * 1000000;
 static const int64_t compute_us = INT64_C(2) * 1000000;
 /*
  * Listing costs requests, computing a look at every WAL object of the cluster (some 0.2 s for
- * 100,000 of them): each may take a thirtieth of the time, but an outage of the store, which makes
- * one listing last long, must not put the next one off for long.
+ * 100,000 of them). Each should take no more than a thirtieth of the time, but what is found must
+ * be found within a minute: a busy host or a slow store does not put the next look off for longer.
  */
 static const int64_t share = 30;
-static const int64_t longest_us = INT64_C(300) * 1000000;
+static const int64_t longest_compare_us = INT64_C(40) * 1000000;
+static const int64_t longest_compute_us = INT64_C(10) * 1000000;
 
 struct hq_watch {
     struct hq_watch_options options;
@@ -44,7 +45,7 @@ cluster_of(const struct hq_watch *w)
 
 /* When to begin again what began at @p began_us and has just ended. */
 static int64_t
-due(int64_t began_us, int64_t every_us)
+due(int64_t began_us, int64_t every_us, int64_t longest_us)
 {
     int64_t now = hq_clock_monotonic_us(), pause = (now - began_us) * share;
 
@@ -63,10 +64,29 @@ compare(struct hq_watch *w, struct hq_error *err)
         pthread_mutex_lock(&w->lock);
         w->status.compared_us = hq_clock_wall_us();
         pthread_mutex_unlock(&w->lock);
-        w->compare_due_us = due(began, compare_us);
+        w->compare_due_us = due(began, compare_us, longest_compare_us);
     } else {
         w->compare_due_us = hq_clock_monotonic_us() + compare_us;
     }
+}
+
+/* At the start, after each backup, and when recovery ends on another timeline. */
+static void
+tell_range(const struct hq_watch *w, const struct hq_watch_status *before,
+           const struct hq_watch_status *s)
+{
+    const struct hq_recovery_range *r = &s->range;
+    char from[HQ_TIME_TEXT_MAX], until[HQ_TIME_TEXT_MAX];
+
+    if (!s->recoverable || (before->recoverable && before->backups == s->backups &&
+                            before->range.timeline == r->timeline))
+        return;
+    hq_log(HQ_LOG_INFO, "recoverable without a hole", HQ_F_TEXT("cluster", cluster_of(w)),
+           HQ_F_TEXT("from", hq_time_format(r->from_us, from)),
+           HQ_F_TEXT("until", hq_time_format(r->to_us > r->from_us ? r->to_us : r->from_us, until)),
+           HQ_F_LSN("from_lsn", r->from_lsn), HQ_F_LSN("to_lsn", r->to_lsn),
+           HQ_F_U64("timeline", r->timeline), HQ_F_U64("backups", r->backups),
+           HQ_F_U64("open_gaps", s->open_gaps));
 }
 
 static void
@@ -89,6 +109,7 @@ publish(struct hq_watch *w, const struct hq_backup_list *list, const struct hq_c
             s.last_backup = list->roots[i];
         s.incomplete_backups += !c->complete[i];
     }
+    tell_range(w, &w->status, &s);
     pthread_mutex_lock(&w->lock);
     s.compared_us = w->status.compared_us;
     s.behind_since_us = w->status.behind_since_us;
@@ -134,7 +155,7 @@ compute_if_due(struct hq_watch *w, struct hq_error *err)
         return 0;
     failed = compute(w, err);
     w->version = failed == 0 ? version : 0;
-    w->compute_due_us = due(began, compute_us);
+    w->compute_due_us = due(began, compute_us, longest_compute_us);
     return failed;
 }
 

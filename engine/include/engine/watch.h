@@ -5,7 +5,8 @@
  * Whenever the catalog changes, continuity is computed again; every 20 seconds the catalog is
  * compared with the store's listing, so that objects that were deleted behind our back are missed
  * within a minute. A new gap is logged once, as an error naming its segments, and a backup is asked
- * for. Its end (covered, acknowledged, its WAL is there again) is logged too.
+ * for. Its end (covered, acknowledged, its WAL is there again) is logged too, and the newest range
+ * at the start, after each backup, and on another timeline.
  *
  * What the archiver is still storing is no gap: a hole before which it works, above its durable
  * position, is left to it.
