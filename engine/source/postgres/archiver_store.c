@@ -9,6 +9,8 @@ enum {
     FIRST_BACKOFF_MS = 500,
     LONGEST_BACKOFF_MS = 30000
 };
+/* Of what several storers meet at once one line a minute is enough. */
+static const int64_t tell_again_us = INT64_C(60) * 1000000;
 
 /* How far everything is in the store, going through the list. Caller holds the lock. */
 static void
@@ -198,6 +200,37 @@ advance(struct hq_archiver *a, const struct cut *cut, size_t bytes)
     archiver_wake(a);
 }
 
+/* @return whether the storers have been told to end. */
+static bool
+tell_trouble(struct hq_archiver *a, const struct hq_error *err)
+{
+    int64_t now_us = hq_clock_monotonic_us();
+    bool failed, tell;
+
+    pthread_mutex_lock(&a->lock);
+    failed = a->failed;
+    tell = !failed && (a->trouble_told_us == 0 || now_us - a->trouble_told_us >= tell_again_us);
+    if (tell)
+        a->trouble_told_us = now_us;
+    pthread_mutex_unlock(&a->lock);
+    if (tell)
+        hq_log_error(HQ_LOG_WARNING, "WAL can't be stored; it will be tried again", err);
+    return failed;
+}
+
+static void
+tell_relief(struct hq_archiver *a)
+{
+    bool tell;
+
+    pthread_mutex_lock(&a->lock);
+    tell = a->trouble_told_us != 0;
+    a->trouble_told_us = 0;
+    pthread_mutex_unlock(&a->lock);
+    if (tell)
+        hq_log(HQ_LOG_INFO, "WAL is stored again", HQ_F_TEXT("cluster", a->options.cluster));
+}
+
 /*
  * Sleep before the next attempt. @return false when there is to be none. The end of a connection
  * is no reason to give up: should the server be lost, the spool has what nobody else has any more.
@@ -205,14 +238,8 @@ advance(struct hq_archiver *a, const struct cut *cut, size_t bytes)
 static bool
 back_off(struct hq_archiver *a, const struct hq_error *err, int64_t ms)
 {
-    bool failed;
-
-    pthread_mutex_lock(&a->lock);
-    failed = a->failed;
-    pthread_mutex_unlock(&a->lock);
-    if (failed || !hq_code_retryable(err->code) || *a->options.stop)
+    if (!hq_code_retryable(err->code) || *a->options.stop || tell_trouble(a, err))
         return false;
-    hq_log_error(HQ_LOG_WARNING, "WAL can't be stored; it will be tried again", err);
     /* One more attempt when it is stopped meanwhile. */
     (void)hq_clock_sleep_ms(ms, a->options.stop);
     return true;
@@ -267,6 +294,7 @@ put_patiently(struct hq_archiver *a, const struct cut *cut, struct hq_compressor
         hq_error_clear(err);
         backoff_ms = backoff_ms * 2 < LONGEST_BACKOFF_MS ? backoff_ms * 2 : LONGEST_BACKOFF_MS;
     }
+    tell_relief(a);
     /* From here on the segment may be gone. */
     advance(a, cut, put.bytes);
     archiver_record(a, cut, &put);
