@@ -65,12 +65,18 @@ hq_catalog_backups(struct hq_catalog *c, const char *cluster, hq_catalog_backup_
                    void *context, struct hq_error *err)
 {
     DB_LOCKED(c);
+    /* docs/format.md §9b: the start of its lineage, 0 for the first, then its own. */
     DB_STATEMENT *stmt = db_prepare(
-        c, "SELECT * FROM backups WHERE ?1 IS NULL OR cluster = ?1 ORDER BY cluster, started, name",
+        c,
+        "SELECT * FROM backups WHERE ?1 IS NULL OR cluster = ?1 ORDER BY cluster,"
+        " coalesce((SELECT max(time) FROM audit WHERE audit.cluster = backups.cluster AND kind = ?2"
+        " AND audit.system_identifier = backups.system_identifier AND time <= started), 0),"
+        " started, name",
         err);
     int row;
 
-    if (stmt == NULL || db_bind(c, stmt, err, "t", cluster) != 0)
+    if (stmt == NULL ||
+        db_bind(c, stmt, err, "ti", cluster, (int64_t)HQ_AUDIT_LINEAGE_ACCEPTED) != 0)
         return -1;
     while ((row = db_step(c, stmt, err)) == 1) {
         struct hq_root root;

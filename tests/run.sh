@@ -94,7 +94,7 @@ step_main() {
 }
 step_continuity() { many continuity bash tests/integration/continuity.sh; }
 step_failover() {
-    for part in hosts member lineage; do
+    for part in hosts member lineage newer; do
         many "failover-$part" env HQ_FAILOVER_PARTS="$part" bash tests/integration/failover.sh
     done
 }

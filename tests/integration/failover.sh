@@ -2,9 +2,9 @@
 # Failover and lineages with real servers: hosts of a connection, promotion under load, switchover and
 # back, a pg_rewind'ed member, a restored cluster that goes on, another system under the name, and a
 # move to another major version. After each step restores to before and after it, rows compared.
-# HQ_FAILOVER_PARTS: only these of "hosts member lineage" (default: all).
+# HQ_FAILOVER_PARTS: only these of "hosts member lineage newer" (default: all).
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-parts=${HQ_FAILOVER_PARTS:-hosts member lineage}
+parts=${HQ_FAILOVER_PARTS:-hosts member lineage newer}
 tools=/usr/lib/postgresql/15/bin
 wanted() { [[ " $parts " == *" $1 "* ]]; }
 
@@ -334,4 +334,38 @@ if wanted lineage; then
     to_mark "restored to the system that came back" back
     pg_bin=$new_bin
     to_mark "and to the one between" new
+fi
+
+if wanted newer; then
+    # ---- 17, whose failover slots are for logical slots alone ------------------------------------
+    as "$pg_bin/pg_ctl" -D "$scratch/b" -m immediate -s stop 2>/dev/null
+    pg_bin=$(sh "$top/tests/lab/postgres.sh" 17)
+    cluster=seventeen
+    pg_init x
+    echo 'hot_standby_feedback = on' >>"$scratch/x/postgresql.conf"
+    pg_stop x fast; pg_start x
+    sed -i "s/^  name: .*/  name: $cluster/" "$config"
+    must sql x -c 'CREATE TABLE seen (who text, n int, at timestamptz DEFAULT clock_timestamp())'
+    standby_of y x
+    sed -i "s/application_name=y'/application_name=y dbname=postgres'/" "$scratch/y/postgresql.auto.conf"
+    echo 'sync_replication_slots = on' >>"$scratch/y/postgresql.auto.conf"
+    pg_stop y fast; pg_start y
+    connect_to primary x y
+    refuse "a physical slot can't be a failover slot" 1 'conflicting or redundant options' \
+        psql -X -q -d "host=$scratch port=${port_of[x]} user=postgres replication=true" -c 'CREATE_REPLICATION_SLOT p PHYSICAL (FAILOVER)' -v ON_ERROR_STOP=1
+    load_start x y
+    daemon_start
+    wait_for 60 "the first backup" has_backup
+    wait_for 30 "some rows" more_rows 10
+    load_stop; wait_for 20 "the standby" in_step x y; mark first x; catch_up x; load_start x y
+    same "the slot is not carried to the standby" 0 "$(sql y -c "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'hq_test'")"
+    look_from_now
+    pg_stop x immediate
+    promote y
+    check "17: the daemon goes on with the promoted standby" wait_for 60 "the daemon" streams_from y
+    load_stop; mark promoted y; catch_up y
+    same "17: the slot is made on the new primary" physical "$(sql y -c "SELECT slot_type FROM pg_replication_slots WHERE slot_name = 'hq_test'")"
+    daemon_stop || not_ok "the daemon stops" "$scratch/daemon.log"
+    to_mark "17: restored to before the promotion" first
+    to_mark "17: restored to after the promotion" promoted
 fi

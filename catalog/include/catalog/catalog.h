@@ -59,7 +59,8 @@ int hq_catalog_add_wal(struct hq_catalog *c, const char *cluster, const struct h
 int hq_catalog_drop_wal_parts(struct hq_catalog *c, const char *cluster,
                               const struct hq_wal_info *by, struct hq_error *err) HQ_MUST_CHECK;
 
-/** Backups of @p cluster (NULL: all), oldest first; chunks of the roots are not filled. */
+/** Backups of @p cluster (NULL: all) by lineage, then oldest first; chunks of the roots are not
+ * filled. */
 typedef int hq_catalog_backup_fn(const struct hq_root *root, void *context, struct hq_error *err);
 int hq_catalog_backups(struct hq_catalog *c, const char *cluster, hq_catalog_backup_fn *each,
                        void *context, struct hq_error *err) HQ_MUST_CHECK;
