@@ -24,6 +24,9 @@ run(void *argument)
     t->failed = hq_archiver_run(t->archiver, &t->failure);
     if (t->failed != 0) {
         hq_log_error(HQ_LOG_ERROR, "archiving WAL ended", &t->failure);
+        /* A backup may still count on this WAL: whoever else can archive it may begin. */
+        (void)close(t->lock);
+        t->lock = -1;
         if (t->events.failed != NULL)
             t->events.failed(t->events.context);
     }

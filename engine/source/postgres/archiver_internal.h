@@ -123,9 +123,10 @@ struct hq_archiver {
     struct wal_parts superseded; /**< of shelf_system; deleted when there is nothing better to do */
     uint64_t shelf_system;
     uint32_t shelf_segment_size;
-    _Atomic bool learned;    /**< the store's listing was looked at */
-    int64_t trouble_told_us; /**< when the store failed, monotonic; 0: it does not */
-    int64_t last_put_us;     /**< when the last part was begun, monotonic */
+    _Atomic bool learned;            /**< the store's listing was looked at */
+    int64_t trouble_told_us;         /**< when the store failed, monotonic; 0: it does not */
+    int64_t last_put_us;             /**< when the last part was begun, monotonic */
+    _Atomic uint32_t history_stored; /**< newest timeline whose history this run put; 0: none */
     struct hq_archiver_position position;
     bool letting_go;
     bool finishing; /**< store what is there without waiting for the interval, then end */

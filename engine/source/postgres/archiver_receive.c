@@ -253,6 +253,10 @@ start_stream(struct hq_archiver *a, struct hq_error *err)
     if (s != NULL && (s->id->timeline != a->start.timeline || s->synced != a->start.lsn ||
                       s->id->system_identifier != a->system.system_identifier))
         archiver_close_segment(a);
+    /* A history that is to be stored first closes it too: then it comes again from its beginning.
+     */
+    if (a->current == NULL)
+        a->start.lsn = archiver_segment_start(a, a->start.lsn);
     if (archiver_prepare_scan(a, a->system.wal_segment_size, err) != 0)
         return -1;
     if (hq_wal_stream_start(a->pg, a->options.slot, a->start.timeline, a->start.lsn, &a->stream,

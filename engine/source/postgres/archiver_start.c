@@ -309,12 +309,16 @@ leap(struct hq_archiver *a, const struct facts *f)
                                  .to_lsn = a->start.lsn};
 }
 
-/* @return whether it is in the store, or on its way there. */
+/*
+ * @return whether it is in the store, or on its way there. Put twice it would be under another key,
+ * and a restore that was planned in between could not open it.
+ */
 static bool
 history_known(struct hq_archiver *a, const struct facts *f, uint32_t timeline)
 {
     const struct wal_branch *branch = wal_shelf_find(&f->shelf, timeline);
-    bool known = timeline == 1 || (branch != NULL && branch->history) ||
+    bool known = timeline == 1 || timeline <= a->history_stored ||
+                 (branch != NULL && branch->history) ||
                  (a->known.any && timeline <= a->known.timeline);
 
     pthread_mutex_lock(&a->lock);
