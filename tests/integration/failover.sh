@@ -8,6 +8,10 @@ parts=${HQ_FAILOVER_PARTS:-hosts member lineage newer}
 tools=/usr/lib/postgresql/15/bin
 wanted() { [[ " $parts " == *" $1 "* ]]; }
 
+load=
+silent=
+at_end() { [ -z "$load$silent" ] || kill -9 $load $silent 2>/dev/null; }
+
 # ---- members of one cluster: directories a and b, each primary or standby in turn ----------------
 # standby_of NAME PRIMARY: a cold copy of PRIMARY, which follows it through a slot of its own
 standby_of() {
@@ -131,7 +135,6 @@ import socket, time
 s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(8)
 print(s.getsockname()[1], flush=True); time.sleep(600)" >"$scratch/silent" &
     silent=$!
-    at_end() { kill $silent 2>/dev/null; }
     wait_for 10 "a silent port" test -s "$scratch/silent"
 
     connect_to primary b a
