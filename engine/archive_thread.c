@@ -1,6 +1,7 @@
 #include "engine/archive_thread.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@ struct hq_archive_thread {
     struct hq_archiver *archiver;
     pthread_t thread;
     int lock;
-    volatile int stop;
+    atomic_int stop;
     struct hq_archive_events events;
     int failed; /**< with `failure`: read after the join */
     struct hq_error failure;

@@ -1,6 +1,7 @@
 #include "engine/backup_job.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -192,7 +193,7 @@ wal_reaches(struct hq_site *site, const struct hq_root *root, uint64_t *lsn, str
 }
 
 static int
-wait_for_wal(struct hq_site *site, const struct hq_root *root, const volatile int *stop,
+wait_for_wal(struct hq_site *site, const struct hq_root *root, const atomic_int *stop,
              struct hq_error *err)
 {
     int64_t deadline = hq_clock_monotonic_us() + (int64_t)site->config->wal.wait_timeout_ms * 1000;

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
@@ -43,7 +44,7 @@ connect_daemon(const struct hq_config *config, int fd, struct hq_error *err)
 
 /* The answer comes when the operation is done: that may take its time. */
 static int
-wait_readable(int fd, int64_t timeout_ms, const volatile int *stop, struct hq_error *err)
+wait_readable(int fd, int64_t timeout_ms, const atomic_int *stop, struct hq_error *err)
 {
     int64_t deadline = hq_clock_monotonic_us() + timeout_ms * 1000;
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -82,7 +83,7 @@ receive(int fd, struct hq_buf *out, struct hq_error *err)
 
 int
 hq_control_ask(const struct hq_config *config, const char *operation, const char *argument,
-               int64_t timeout_ms, const volatile int *stop, struct json_t **body,
+               int64_t timeout_ms, const atomic_int *stop, struct json_t **body,
                struct hq_error *err)
 {
     HQ_AUTO(hq_buf_clear)

@@ -1,6 +1,7 @@
 #include "engine/daemon.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -30,7 +31,7 @@ static const int64_t longest_retry_us = INT64_C(3600) * 1000000;
  */
 struct daemon {
     struct hq_site *site;
-    const volatile int *stop;
+    const atomic_int *stop;
     struct hq_archive_thread *archive; /**< NULL: WAL is pushed */
     struct hq_governor *governor;
     struct daemon_control control;
@@ -352,7 +353,7 @@ run(struct daemon *d, struct hq_error *err)
 }
 
 int
-hq_daemon_run(struct hq_site *site, const volatile int *stop, struct hq_error *err)
+hq_daemon_run(struct hq_site *site, const atomic_int *stop, struct hq_error *err)
 {
     struct daemon d = {.site = site, .stop = stop};
 

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -126,7 +127,7 @@ static const struct hq_control_operation operations[] = {
 };
 
 int
-daemon_control_start(struct daemon_control *d, const volatile int *stop, struct hq_error *err)
+daemon_control_start(struct daemon_control *d, const atomic_int *stop, struct hq_error *err)
 {
     d->started_us = hq_clock_wall_us();
     if (hq_wal_pusher_new(d->site, stop, &d->pusher, err) == 0 &&

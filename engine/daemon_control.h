@@ -28,7 +28,7 @@ struct daemon_control {
  * Serve. @p d has what it is to tell of: site, archive, governor, borrowed until _stop. @p stop
  * ends a push under way.
  */
-int daemon_control_start(struct daemon_control *d, const volatile int *stop,
+int daemon_control_start(struct daemon_control *d, const atomic_int *stop,
                          struct hq_error *err) HQ_MUST_CHECK;
 /** Does nothing when it was not started. */
 void daemon_control_stop(struct daemon_control *d);

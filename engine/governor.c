@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
@@ -25,7 +26,7 @@ static const int64_t ordinary_retry_us = INT64_C(60) * 1000000;
 struct hq_governor {
     struct hq_governor_options options;
     pthread_t thread;
-    volatile int stop;
+    atomic_int stop;
     struct hq_pg *pg;
     int64_t ordinary_at_us; /**< monotonic: no sooner is an ordinary connection tried */
     struct hq_trend trend;

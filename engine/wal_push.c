@@ -1,6 +1,7 @@
 #include "engine/wal_push.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ struct batch {
 };
 
 int
-hq_wal_pusher_new(const struct hq_site *site, const volatile int *stop, struct hq_wal_pusher **out,
+hq_wal_pusher_new(const struct hq_site *site, const atomic_int *stop, struct hq_wal_pusher **out,
                   struct hq_error *err)
 {
     struct hq_wal_pusher *p = calloc(1, sizeof *p);
@@ -120,7 +121,7 @@ push_one(struct hq_wal_pusher *p, const char *path, struct wal_push_item *item,
 static bool
 take_item(struct batch *b, size_t *index)
 {
-    const volatile int *stop = b->pusher->stop;
+    const atomic_int *stop = b->pusher->stop;
     bool taken;
 
     pthread_mutex_lock(&b->lock);

@@ -6,6 +6,7 @@
 #define HQ_ENGINE_WAL_PUSH_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "engine/wal_push.h"
@@ -75,7 +76,7 @@ struct wal_push_item {
 
 struct hq_wal_pusher {
     const struct hq_site *site;
-    const volatile int *stop;
+    const atomic_int *stop;
     pthread_mutex_t turn; /**< one batch at a time */
     pthread_mutex_t lock; /**< of what follows */
     struct hq_wal_push_counts counts;

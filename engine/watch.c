@@ -1,6 +1,7 @@
 #include "engine/watch.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -32,7 +33,7 @@ struct hq_watch {
     bool in_trouble;  /* and it was told */
     bool wanting;     /* a backup, and nobody has taken that on yet */
     pthread_t thread;
-    volatile int stop;
+    atomic_int stop;
     pthread_mutex_t lock; /* around what follows */
     struct hq_watch_status status;
 };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,7 +23,7 @@ enum {
     LOG_BYTES_MAX = 1 << 20
 };
 
-static volatile sig_atomic_t stopped;
+static atomic_int stopped;
 
 static void
 on_stop(int number)

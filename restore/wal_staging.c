@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -52,7 +53,7 @@ static const struct hq_wal_piece *
 take_piece(struct wal_staging *s)
 {
     const struct hq_wal_coverage *c = &s->layout->plan->coverage;
-    const volatile int *stop = s->layout->options->stop;
+    const atomic_int *stop = s->layout->options->stop;
     const struct hq_wal_piece *piece = NULL;
 
     pthread_mutex_lock(&s->lock);

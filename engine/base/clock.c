@@ -1,6 +1,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -35,7 +36,7 @@ hq_clock_cpu_us(void)
 }
 
 bool
-hq_clock_sleep_ms(int64_t ms, const volatile int *stop)
+hq_clock_sleep_ms(int64_t ms, const atomic_int *stop)
 {
     const int64_t slice_us = 50 * 1000;
     const int64_t start = hq_clock_monotonic_us();

@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -14,7 +15,7 @@
 #endif
 #endif
 
-static volatile int stop;
+static atomic_int stop;
 static const char *program_name = "hq";
 
 static void
@@ -58,7 +59,7 @@ hq_program_name(void)
     return program_name;
 }
 
-const volatile int *
+const atomic_int *
 hq_cli_stop(void)
 {
     return &stop;

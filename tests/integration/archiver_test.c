@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ enum {
     OBJECT_MAX = 2 * SEGMENT_MAX
 };
 
-static volatile int stop;
+static atomic_int stop;
 
 static void
 on_signal(int number)

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ struct hq_backup_writer {
     uint64_t announced; /* of the open relation file; 0: a plain one */
 };
 
-static volatile int stop;
+static atomic_int stop;
 
 static void
 on_signal(int number)

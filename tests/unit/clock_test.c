@@ -1,5 +1,6 @@
 /* clang-format off */
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -174,7 +175,7 @@ durations_are_short(void **state)
 static void
 sleep_ends_in_time_or_at_the_stop(void **state)
 {
-    const volatile int stop = 1;
+    const atomic_int stop = 1;
     int64_t start = hq_clock_monotonic_us();
 
     (void)state;

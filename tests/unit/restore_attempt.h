@@ -6,6 +6,7 @@
 #ifndef HQ_TESTS_RESTORE_ATTEMPT_H
 #define HQ_TESTS_RESTORE_ATTEMPT_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -22,7 +23,7 @@ struct attempt {
     char data[128];
     uint64_t progress, losses;
     bool progress_wrong; /* workers call, and may not assert */
-    volatile int stop;
+    atomic_int stop;
     struct loss {
         char path[64];
         uint64_t offset, length;

@@ -169,7 +169,7 @@ the_watch_is_told_and_can_stop(void **state)
 {
     struct fixture *f = *state;
     uint64_t searched = 0;
-    int stop = 0;
+    atomic_int stop = 0;
     struct hq_target_watch watch = {.searched = count_bytes, .context = &searched, .stop = &stop};
     struct hq_target target = {.type = HQ_TARGET_XID, .text = "999", .watch = &watch};
     struct points at;

@@ -1,6 +1,7 @@
 /* The storer without a server: what it puts, when, and what it does when the store fails. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,7 +27,7 @@ struct run {
     struct wal_maker wal;
     uint64_t sent; /* bytes of `wal` that were handed over */
     char spool[96];
-    volatile int stop;
+    atomic_int stop;
 };
 
 static void

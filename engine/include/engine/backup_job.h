@@ -5,13 +5,15 @@
 #ifndef HQ_ENGINE_BACKUP_JOB_H
 #define HQ_ENGINE_BACKUP_JOB_H
 
+#include <stdatomic.h>
+
 #include "engine/site.h"
 #include "pipeline/backup_writer.h"
 
 struct hq_backup_job_options {
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
-    const volatile int *stop;
+    const atomic_int *stop;
     bool locked; /**< the caller holds hq_backup_job_lock() already */
 };
 

@@ -18,6 +18,8 @@
 #ifndef HQ_ENGINE_CONTROL_H
 #define HQ_ENGINE_CONTROL_H
 
+#include <stdatomic.h>
+
 #include "engine/site.h"
 
 struct json_t;
@@ -59,7 +61,7 @@ void hq_control_stop(struct hq_control *c);
  * failure, or 0 and, where @p body is not NULL, the body (owned by the caller; NULL: none).
  */
 int hq_control_ask(const struct hq_config *config, const char *operation, const char *argument,
-                   int64_t timeout_ms, const volatile int *stop, struct json_t **body,
+                   int64_t timeout_ms, const atomic_int *stop, struct json_t **body,
                    struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

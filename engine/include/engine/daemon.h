@@ -10,6 +10,8 @@
 #ifndef HQ_ENGINE_DAEMON_H
 #define HQ_ENGINE_DAEMON_H
 
+#include <stdatomic.h>
+
 #include "engine/site.h"
 
 /**
@@ -17,7 +19,6 @@
  * the process that signal. @return 0 after a clean stop, or -1 when archiving ended by trouble that
  * does not pass by itself: the caller ends, and whoever supervises it starts it again.
  */
-int hq_daemon_run(struct hq_site *site, const volatile int *stop,
-                  struct hq_error *err) HQ_MUST_CHECK;
+int hq_daemon_run(struct hq_site *site, const atomic_int *stop, struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

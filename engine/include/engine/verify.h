@@ -9,6 +9,8 @@
 #ifndef HQ_ENGINE_VERIFY_H
 #define HQ_ENGINE_VERIFY_H
 
+#include <stdatomic.h>
+
 #include "repository/repository.h"
 
 struct hq_verify_result {
@@ -24,7 +26,7 @@ struct hq_verify_options {
     void (*problem)(void *context, const char *object, const struct hq_error *why);
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
-    const volatile int *stop;
+    const atomic_int *stop;
 };
 
 /** @return 0 when everything was read, whatever was found; -1 when it could not go on. */

@@ -29,6 +29,8 @@
 #ifndef HQ_ENGINE_WAL_PUSH_H
 #define HQ_ENGINE_WAL_PUSH_H
 
+#include <stdatomic.h>
+
 #include "engine/site.h"
 
 enum {
@@ -51,7 +53,7 @@ struct hq_wal_pusher;
  * @p site is borrowed; what is stored is recorded in its catalog where that is open. @p stop ends
  * a batch after the files under way.
  */
-int hq_wal_pusher_new(const struct hq_site *site, const volatile int *stop,
+int hq_wal_pusher_new(const struct hq_site *site, const atomic_int *stop,
                       struct hq_wal_pusher **out, struct hq_error *err) HQ_MUST_CHECK;
 void hq_wal_pusher_free(struct hq_wal_pusher *p);
 void hq_wal_pusher_counts(struct hq_wal_pusher *p, struct hq_wal_push_counts *out);

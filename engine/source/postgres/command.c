@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@ poll_once(struct hq_pg *pg, int64_t ms, struct hq_error *err)
 }
 
 int
-hq_pg_wait(struct hq_pg *pg, int64_t timeout_ms, const volatile int *stop, struct hq_error *err)
+hq_pg_wait(struct hq_pg *pg, int64_t timeout_ms, const atomic_int *stop, struct hq_error *err)
 {
     int64_t end_us = hq_clock_monotonic_us() + timeout_ms * 1000;
 
@@ -57,7 +58,7 @@ hq_pg_wait(struct hq_pg *pg, int64_t timeout_ms, const volatile int *stop, struc
 
 /* Wait for the next result, whatever it says. */
 static int
-next_result(struct hq_pg *pg, int64_t timeout_ms, const volatile int *stop, PGresult **out,
+next_result(struct hq_pg *pg, int64_t timeout_ms, const atomic_int *stop, PGresult **out,
             struct hq_error *err)
 {
     int64_t begin_us = hq_clock_monotonic_us();
@@ -87,7 +88,7 @@ is_error(const PGresult *result)
 }
 
 int
-hq_pg_result(struct hq_pg *pg, int64_t timeout_ms, const volatile int *stop, PGresult **out,
+hq_pg_result(struct hq_pg *pg, int64_t timeout_ms, const atomic_int *stop, PGresult **out,
              struct hq_error *err)
 {
     PGresult *result = NULL;

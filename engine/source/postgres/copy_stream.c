@@ -1,6 +1,7 @@
 #include "copy_stream.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,7 +52,7 @@ static int
 next_message(struct hq_copy_stream *s, struct hq_error *err)
 {
     PGconn *conn = s->pg->conn;
-    const volatile int *stop = s->options->stop;
+    const atomic_int *stop = s->options->stop;
 
     drop_message(s);
     for (;;) {

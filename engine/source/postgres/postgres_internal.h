@@ -7,6 +7,7 @@
 #define HQ_POSTGRES_INTERNAL_H
 
 #include <libpq-fe.h>
+#include <stdatomic.h>
 
 #include "base/cleanup.h"
 #include "postgres/connection.h"
@@ -39,13 +40,13 @@ hq_auto_result(PGresult **result)
  * 0 when @p timeout_ms passed (-1: no limit); -1: INTERRUPTED when @p stop (may be NULL) is set,
  * seen within 200 ms.
  */
-int hq_pg_wait(struct hq_pg *pg, int64_t timeout_ms, const volatile int *stop,
+int hq_pg_wait(struct hq_pg *pg, int64_t timeout_ms, const atomic_int *stop,
                struct hq_error *err) HQ_MUST_CHECK;
 /**
  * The next result of the command under way, NULL in @p out after the last one; the caller clears
  * it. An error result is a failure. TRANSIENT when @p timeout_ms (-1: no limit) passes without one.
  */
-int hq_pg_result(struct hq_pg *pg, int64_t timeout_ms, const volatile int *stop, PGresult **out,
+int hq_pg_result(struct hq_pg *pg, int64_t timeout_ms, const atomic_int *stop, PGresult **out,
                  struct hq_error *err) HQ_MUST_CHECK;
 /**
  * Send a command that answers at once and wait for all of its answer. @p out gets its last

@@ -1,5 +1,6 @@
 #include "slot_state.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -115,7 +116,7 @@ hq_pg_slot_decode(const PGresult *row, struct hq_slot_state *out, struct hq_erro
 
 /* The whole answer, so that the next look finds the connection free. */
 static int
-ask(struct hq_pg *pg, const char *command, const volatile int *stop, PGresult **out,
+ask(struct hq_pg *pg, const char *command, const atomic_int *stop, PGresult **out,
     struct hq_error *err)
 {
     PGresult *result = NULL;
@@ -133,7 +134,7 @@ ask(struct hq_pg *pg, const char *command, const volatile int *stop, PGresult **
 }
 
 int
-hq_pg_slot_state(struct hq_pg *pg, const char *slot, const volatile int *stop,
+hq_pg_slot_state(struct hq_pg *pg, const char *slot, const atomic_int *stop,
                  struct hq_slot_state *out, struct hq_error *err)
 {
     HQ_AUTO(hq_auto_result)

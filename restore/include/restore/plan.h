@@ -6,6 +6,8 @@
 #ifndef HQ_RESTORE_PLAN_H
 #define HQ_RESTORE_PLAN_H
 
+#include <stdatomic.h>
+
 #include "repository/index.h"
 #include "repository/lineage.h"
 #include "repository/manifest.h"
@@ -24,7 +26,7 @@ enum hq_target_type {
 struct hq_target_watch {
     void (*searched)(void *context, uint64_t stored_bytes);
     void *context;
-    const volatile int *stop; /**< NULL: none */
+    const atomic_int *stop; /**< NULL: none */
 };
 
 struct hq_target {

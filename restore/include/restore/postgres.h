@@ -9,6 +9,8 @@
 #ifndef HQ_RESTORE_POSTGRES_H
 #define HQ_RESTORE_POSTGRES_H
 
+#include <stdatomic.h>
+
 #include "restore/plan.h"
 #include "storage/storage.h"
 
@@ -35,7 +37,7 @@ struct hq_restore_options {
     void (*lost)(void *context, const char *path, uint64_t offset, uint64_t length,
                  const struct hq_error *why);
     void *context;
-    const volatile int *stop;
+    const atomic_int *stop;
 };
 
 struct hq_restore_result {

@@ -14,6 +14,8 @@
 #ifndef HQ_RESTORE_START_H
 #define HQ_RESTORE_START_H
 
+#include <stdatomic.h>
+
 #include "restore/plan.h"
 
 enum {
@@ -42,7 +44,7 @@ struct hq_start_options {
     /** The last lines of the server's log, when it ended. */
     void (*log_line)(void *context, const char *line);
     void *context;
-    const volatile int *stop;
+    const atomic_int *stop;
 };
 
 /** Where recovery stands. */

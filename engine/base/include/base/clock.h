@@ -7,6 +7,7 @@
 #ifndef HQ_BASE_CLOCK_H
 #define HQ_BASE_CLOCK_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -25,7 +26,7 @@ int64_t hq_clock_monotonic_us(void);
 /** CPU time used by the process so far, all threads. */
 int64_t hq_clock_cpu_us(void);
 /** Sleep; returns early (false) when @p stop is set, looked at every 50 ms. NULL: no stop. */
-bool hq_clock_sleep_ms(int64_t ms, const volatile int *stop);
+bool hq_clock_sleep_ms(int64_t ms, const atomic_int *stop);
 
 /** "2026-11-21T03:04:05.678901Z" (no fraction if it is zero) into @p out; returns @p out. */
 char *hq_time_format(int64_t us, char out[HQ_TIME_TEXT_MAX]);

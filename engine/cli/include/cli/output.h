@@ -10,6 +10,7 @@
 #ifndef HQ_CLI_OUTPUT_H
 #define HQ_CLI_OUTPUT_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -33,7 +34,7 @@ void hq_cli_setup(const char *program);
 void hq_cli_set_json(bool json);
 bool hq_cli_json(void);
 /** Becomes the signal's number at the first SIGINT or SIGTERM; 0 before. */
-const volatile int *hq_cli_stop(void);
+const atomic_int *hq_cli_stop(void);
 /** 0, or INTERRUPTED naming the signal when one came. */
 int hq_cli_check_stop(struct hq_error *err) HQ_MUST_CHECK;
 

@@ -24,6 +24,8 @@
 #ifndef HQ_POSTGRES_ARCHIVER_H
 #define HQ_POSTGRES_ARCHIVER_H
 
+#include <stdatomic.h>
+
 #include "catalog/catalog.h"
 #include "postgres/connection.h"
 
@@ -54,7 +56,7 @@ struct hq_archiver_options {
     /** Told, from hq_archiver_run()'s thread, when archiving goes on behind a gap; or NULL. */
     void (*on_gap)(void *context, const struct hq_wal_gap *gap);
     void *context;
-    const volatile int *stop; /**< ends _run with 0 after storing what was received */
+    const atomic_int *stop; /**< ends _run with 0 after storing what was received */
 };
 
 /** A durable position, as told to others. */

@@ -7,6 +7,8 @@
 #ifndef HQ_POSTGRES_BASEBACKUP_H
 #define HQ_POSTGRES_BASEBACKUP_H
 
+#include <stdatomic.h>
+
 #include "pipeline/backup_writer.h"
 #include "postgres/connection.h"
 
@@ -16,7 +18,7 @@ struct hq_base_backup_options {
     /** Told now and then; @p total is the server's estimate, it may be passed. */
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
-    const volatile int *stop; /**< ends it with INTERRUPTED when set; NULL: never */
+    const atomic_int *stop; /**< ends it with INTERRUPTED when set; NULL: never */
 };
 
 /**

@@ -10,6 +10,8 @@
 #ifndef HQ_POSTGRES_SLOT_STATE_H
 #define HQ_POSTGRES_SLOT_STATE_H
 
+#include <stdatomic.h>
+
 #include "postgres/connection.h"
 
 /** wal_status of pg_replication_slots, and the cases it leaves out. */
@@ -50,7 +52,7 @@ const char *hq_slot_health_name(enum hq_slot_health health);
  * set (INTERRUPTED); after any failure but UNSUPPORTED the connection is of no further use.
  * UNSUPPORTED when the slot is a logical one, and from PostgreSQL 14 over a replication connection.
  */
-int hq_pg_slot_state(struct hq_pg *pg, const char *slot, const volatile int *stop,
+int hq_pg_slot_state(struct hq_pg *pg, const char *slot, const atomic_int *stop,
                      struct hq_slot_state *out, struct hq_error *err) HQ_MUST_CHECK;
 
 #endif
