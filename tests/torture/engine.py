@@ -197,7 +197,7 @@ class Engine:
         if os.path.isdir(source):
             shutil.copytree(source, os.path.join(self.logs, "kept-" + name), symlinks=True,
                             ignore_dangling_symlinks=True, dirs_exist_ok=True,
-                            ignore=shutil.ignore_patterns("*.s.PGSQL*"))
+                            ignore=shutil.ignore_patterns("*.s.PGSQL*", "*.sock"))
 
 
 def directory_store(path):
