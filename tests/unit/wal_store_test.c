@@ -289,8 +289,10 @@ test_store_fails(void **state)
 
     for (uint64_t n = 1; n <= 4; n++) {
         for (int after = 0; after < 2; after++) {
-            struct hq_memory_faults faults = {
-                .fail_at = n, .fail_code = HQ_E_TRANSIENT, .after_effect = after != 0};
+            struct hq_memory_faults faults = {.fail_at = n,
+                                              .fail_code =
+                                                  n % 2 == 0 ? HQ_E_REFUSED : HQ_E_TRANSIENT,
+                                              .after_effect = after != 0};
             struct run r;
 
             begin(&r, f, START);
@@ -309,14 +311,14 @@ test_store_fails(void **state)
     }
 }
 
-/* What can't pass ends it; what may pass does when it is to stop. The position stays. */
+/* What can't pass ends it; what may pass only when it is to stop. The position stays. */
 static void
 test_store_refuses(void **state)
 {
-    static const enum hq_code codes[] = {HQ_E_REFUSED, HQ_E_TRANSIENT};
+    static const enum hq_code codes[] = {HQ_E_UNSUPPORTED, HQ_E_TRANSIENT, HQ_E_REFUSED};
     struct fixture *f = *state;
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         struct hq_memory_faults faults = {
             .fail_at = 1, .fail_code = codes[i], .fail_for_ever = true};
         struct hq_archiver_position p;
@@ -325,7 +327,7 @@ test_store_refuses(void **state)
 
         begin(&r, f, START);
         hq_memory_set_faults(f->store, &faults);
-        r.stop = codes[i] == HQ_E_TRANSIENT;
+        r.stop = codes[i] != HQ_E_UNSUPPORTED;
         maker_filler(&r.wal, 500);
         send(&r, 1);
         assert_int_equal(archiver_storers_join(r.a, &err), -1);
@@ -446,6 +448,33 @@ test_timeline_change(void **state)
     end(&r);
     assert_int_equal(fixture_count(f, "wal/"), 4);
     hq_buf_clear(&text);
+    clear(&r);
+}
+
+/* Put twice it would be under another key, and who planned with the first could not read it. */
+static void
+test_history_once(void **state)
+{
+    struct fixture *f = *state;
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf text = {0}, first = {0}, second = {0};
+    char name[HQ_OBJECT_NAME_MAX + 1];
+    struct hq_error err = {0};
+    struct run r;
+
+    begin(&r, f, START);
+    hq_buf_printf(&text, "1\t0/800C00\tno reason\n");
+    ASSERT_OK(archiver_append_history(r.a, 2, &text, &err), &err);
+    end(&r);
+    fixture_object(f, "wal/", 0, name);
+    ASSERT_OK(hq_store_get_all(f->store, name, 1 << 20, &first, &err), &err);
+    ASSERT_OK(archiver_append_history(r.a, 2, &text, &err), &err);
+    ASSERT_OK(archiver_storers_start(r.a, &err), &err);
+    end(&r);
+    assert_null(r.a->first);
+    ASSERT_OK(hq_store_get_all(f->store, name, 1 << 20, &second, &err), &err);
+    assert_int_equal(first.len, second.len);
+    assert_memory_equal(first.data, second.data, first.len);
     clear(&r);
 }
 
@@ -608,6 +637,7 @@ main(void)
         FIXTURE_TEST(test_store_refuses),
         FIXTURE_TEST(test_durable_in_order),
         FIXTURE_TEST(test_timeline_change),
+        FIXTURE_TEST(test_history_once),
         FIXTURE_TEST(test_spool_damaged),
         FIXTURE_TEST(test_recovered),
         FIXTURE_TEST(test_recovered_with_hole),

@@ -68,13 +68,36 @@ label(const struct hq_wal_info *info, bool after)
     return labels[info->type][after];
 }
 
+/*
+ * A history file never changes. Put again, as after a death between the put and the end of its
+ * spool file, it would be under another key, and a restore planned in between could not open it.
+ */
+static int
+is_stored(struct hq_archiver *a, const char *name, bool *stored, struct hq_error *err)
+{
+    struct hq_object_info object;
+
+    *stored = hq_store_head(a->options.repository->store, name, &object, err) == 0;
+    if (*stored)
+        return 0;
+    if (err->code != HQ_E_MISSING)
+        return -1;
+    hq_error_clear(err);
+    return 0;
+}
+
 static int
 put_object(struct hq_archiver *a, const struct hq_wal_info *info, const struct hq_buf *object,
            struct hq_error *err)
 {
     char name[HQ_OBJECT_NAME_MAX + 1];
+    bool stored = false;
 
     hq_wal_name(a->options.cluster, info, name);
+    if (info->type == HQ_WAL_HISTORY && is_stored(a, name, &stored, err) != 0)
+        return -1;
+    if (stored)
+        return 0;
     HQ_CRASH_POINT(label(info, false));
     if (hq_store_put_bytes(a->options.repository->store, name, object->data, object->len, err) != 0)
         return -1;

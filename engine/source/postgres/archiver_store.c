@@ -214,7 +214,8 @@ tell_trouble(struct hq_archiver *a, const struct hq_error *err)
         a->trouble_told_us = now_us;
     pthread_mutex_unlock(&a->lock);
     if (tell)
-        hq_log_error(HQ_LOG_WARNING, "WAL can't be stored; it will be tried again", err);
+        hq_log_error(err->code == HQ_E_REFUSED ? HQ_LOG_ERROR : HQ_LOG_WARNING,
+                     "WAL can't be stored; it will be tried again", err);
     return failed;
 }
 
@@ -238,7 +239,10 @@ tell_relief(struct hq_archiver *a)
 static bool
 back_off(struct hq_archiver *a, const struct hq_error *err, int64_t ms)
 {
-    if (!hq_code_retryable(err->code) || *a->options.stop || tell_trouble(a, err))
+    /* A store that refuses may be told better by somebody; meanwhile the spool goes on. */
+    bool passes = hq_code_retryable(err->code) || err->code == HQ_E_REFUSED;
+
+    if (!passes || *a->options.stop || tell_trouble(a, err))
         return false;
     /* One more attempt when it is stopped meanwhile. */
     (void)hq_clock_sleep_ms(ms, a->options.stop);
