@@ -7,10 +7,29 @@
 #include "plan_internal.h"
 #include "target_find.h"
 
+/* All ranges of a cluster, and those before and behind a target that lies in none of them. */
 struct whole_range {
-    struct hq_recovery_range first, last;
+    const struct hq_target *target;
+    struct hq_recovery_range first, last, before, behind;
     size_t count;
+    bool has_before, has_behind;
 };
+
+static bool
+ends_before(const struct hq_recovery_range *range, const struct hq_target *target)
+{
+    if (target->type == HQ_TARGET_TIME)
+        return range->to_us != 0 && range->to_us < target->time_us;
+    return target->type == HQ_TARGET_LSN && range->to_lsn < target->lsn;
+}
+
+static bool
+begins_behind(const struct hq_recovery_range *range, const struct hq_target *target)
+{
+    if (target->type == HQ_TARGET_TIME)
+        return range->from_us > target->time_us;
+    return target->type == HQ_TARGET_LSN && range->from_lsn > target->lsn;
+}
 
 static int
 note_range(const struct hq_recovery_range *range, void *context, struct hq_error *err)
@@ -21,7 +40,34 @@ note_range(const struct hq_recovery_range *range, void *context, struct hq_error
     if (whole->count++ == 0)
         whole->first = *range;
     whole->last = *range;
+    if (ends_before(range, whole->target)) {
+        whole->before = *range;
+        whole->has_before = true;
+    } else if (begins_behind(range, whole->target) && !whole->has_behind) {
+        whole->behind = *range;
+        whole->has_behind = true;
+    }
     return 0;
+}
+
+/* The nearest points on both sides of a gap. */
+static int
+refuse_in_gap(const struct whole_range *whole, struct hq_error *err)
+{
+    const struct hq_recovery_range *before = &whole->before, *behind = &whole->behind;
+    char to[HQ_TIME_TEXT_MAX], from[HQ_TIME_TEXT_MAX], to_lsn[24], from_lsn[24];
+
+    hq_time_format(before->to_us, to);
+    hq_time_format(behind->from_us, from);
+    hq_lsn_format(before->to_lsn, to_lsn);
+    hq_lsn_format(behind->from_lsn, from_lsn);
+    hq_fail(err, HQ_E_RANGE,
+            "the target lies in a gap: nothing between %s (%s) and %s (%s) can be recovered",
+            before->to_us == 0 ? "the end of a backup" : to, to_lsn, from, from_lsn);
+    return hq_error_hint(err,
+                         "the last point before it: --target-lsn %s; the first behind it: "
+                         "--target-lsn %s",
+                         to_lsn, from_lsn);
 }
 
 /* Refuse @p what, naming what could be recovered instead. */
@@ -29,7 +75,7 @@ static int
 refuse(const struct hq_repository *repository, const struct hq_plan *plan, const char *what,
        struct hq_error *err)
 {
-    struct whole_range whole = {0};
+    struct whole_range whole = {.target = &plan->target};
     char from[HQ_TIME_TEXT_MAX], to[HQ_TIME_TEXT_MAX], from_lsn[24], to_lsn[24];
 
     if (hq_recovery_ranges(repository, plan->cluster, note_range, &whole, err) != 0)
@@ -39,6 +85,8 @@ refuse(const struct hq_repository *repository, const struct hq_plan *plan, const
                 plan->cluster);
         return hq_error_hint(err, "is hq-backupd running? `hq-restore points` shows what is there");
     }
+    if (whole.has_before && whole.has_behind)
+        return refuse_in_gap(&whole, err);
     hq_time_format(whole.first.from_us, from);
     hq_time_format(whole.last.to_us, to);
     hq_fail(err, HQ_E_RANGE, "%s; cluster %s is recoverable from %s (%s) to %s (%s)%s", what,

@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "command.h"
 #include "postgres/connection.h"
+#include "postgres/slot_state.h"
 
 /* More than this between two clocks makes commit times and backup times hard to compare. */
 enum {
@@ -156,6 +157,24 @@ check_archiving(struct check_report *r, struct hq_pg *pg)
     check_found(r, "archiving", NULL, &err);
 }
 
+/* What streaming left behind would hold WAL for ever. */
+static void
+check_no_slot(struct check_report *r, const struct hq_site *site, struct hq_pg *pg)
+{
+    struct hq_slot_state state;
+    struct hq_error err = {0};
+
+    if (hq_pg_slot_state(pg, site->config->cluster.slot, NULL, &state, &err) != 0 ||
+        state.health == HQ_SLOT_MISSING)
+        return;
+    hq_fail(&err, HQ_E_SERVER,
+            "slot %s is there, and nobody receives from it while wal.source is "
+            "push: it holds WAL for ever",
+            site->config->cluster.slot);
+    hq_error_hint(&err, "SELECT pg_drop_replication_slot('%s')", site->config->cluster.slot);
+    check_found(r, "replication slot", NULL, &err);
+}
+
 static void
 check_slot(struct check_report *r, const struct hq_site *site, struct hq_pg *pg)
 {
@@ -194,6 +213,7 @@ check_server(struct check_report *r, const struct hq_site *site)
     check_settings(r, pg);
     if (site->config->wal.source == HQ_CONFIG_WAL_PUSH) {
         check_archiving(r, pg);
+        check_no_slot(r, site, pg);
     } else {
         check_slot(r, site, pg);
         check_governor(r, site, pg, &system);

@@ -123,7 +123,10 @@ look(struct check_report *r, const struct hq_site *site, struct hq_pg *replicati
     options.application = "hq-backup-check";
     options.database = HQ_GOVERNOR_DATABASE;
     if (hq_pg_connect(&options, &pg, err) != 0) {
-        check_advise(r, "ordinary connection", err->message, err->hint);
+        char detail[HQ_ERROR_MESSAGE_MAX + 64];
+
+        snprintf(detail, sizeof detail, "refused, so other slots are not seen: %s", err->message);
+        check_advise(r, "ordinary connection", detail, err->hint);
         hq_error_clear(err);
     }
     failed =

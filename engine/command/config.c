@@ -1,7 +1,9 @@
+#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "cli/output.h"
 #include "command.h"
 
 struct config_values {
@@ -13,6 +15,16 @@ static const struct hq_option config_options[] = {
      "Print every key with its type, range, default and meaning.",
      .offset = offsetof(struct config_values, explain)},
     {0}};
+
+static int
+print_good(const char *file, struct hq_error *err)
+{
+    json_t *out = json_pack("{s:b, s:s}", "ok", true, "file", file);
+    int failed = hq_cli_print_json(out, err);
+
+    json_decref(out);
+    return failed;
+}
 
 static int
 run_config(const struct hq_command_line *line, struct hq_error *err)
@@ -32,7 +44,9 @@ run_config(const struct hq_command_line *line, struct hq_error *err)
     if (hq_config_load(common->config, &config, err) != 0)
         return -1;
     hq_config_free(config);
-    if (!line->quiet && !line->json)
+    if (line->json)
+        return print_good(common->config, err);
+    if (!line->quiet)
         printf("%s: good\n", common->config);
     return 0;
 }

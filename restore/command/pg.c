@@ -158,9 +158,10 @@ print_text(const struct hq_plan *plan, const struct hq_restore_result *result,
 
     if (result->losses > 0)
         print_losses(losses);
-    printf("Restored %" PRIu64 " files, %s, to %s in %s, with %" PRIu64 " segments of WAL.\n",
+    printf("Restored %" PRIu64 " files, %s, to %s in %s, with %" PRIu64 " %s of WAL.\n",
            result->files, hq_bytes_format(result->bytes, bytes), v->to,
-           hq_duration_format(took_us, took), result->wal_segments);
+           hq_duration_format(took_us, took), result->wal_segments,
+           result->wal_segments == 1 ? "segment" : "segments");
     printf("`hq-restore start %s` brings it up and stops at the target to look.\n"
            "Started by other means it recovers to %s by itself, then will %s.\n",
            v->to, target_describe(&plan->target, target), v->target_action);

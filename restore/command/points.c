@@ -35,6 +35,11 @@ add_cluster(const char *cluster, void *context, struct hq_error *err)
 
     if (hq_continuity_load(p->session->repository, cluster, &list, &continuity, err) != 0)
         return -1;
+    if (list.count == 0 && list.unreadable == 0) {
+        hq_fail(err, HQ_E_MISSING, "no backup of cluster %s in %s", cluster,
+                hq_store_url(p->session->store));
+        return hq_error_hint(err, "without --cluster every cluster of the repository is listed");
+    }
     if (list.unreadable > 0)
         hq_cli_warn("%" PRIu64 " backups of cluster %s can't be read", list.unreadable, cluster);
     hq_continuity_tables_add(&p->tables, cluster, &continuity);

@@ -86,8 +86,8 @@ open_root(const char *path, bool create, struct hq_error *err)
         return hq_fail(err, HQ_E_CONFIG, "repository %s: not a directory", path);
     hq_fail_sys(err, errno, "repository %s", path);
     if (err->code == HQ_E_MISSING)
-        hq_error_hint(err, "mount the repository's disk, correct the path, or make a new "
-                           "repository with `hq-backup init`");
+        hq_error_hint(err, "is its disk mounted, and is the path right? Only if there never was "
+                           "one: `hq-backup init`");
     return -1;
 }
 

@@ -7,7 +7,7 @@ sql data -c "CREATE TABLE steps (n int)"
 hq_init
 hq_config data </dev/null
 daemon_start
-wait_for 60 "the first backup" has_backup 1
+wait_for 60 "the end of the first backup" grep -q 'message="backup complete"' "$scratch/daemon.log"
 step() { sql data -c "INSERT INTO steps SELECT $1 * 10 + i FROM generate_series(1, 10) i"; }
 step 1
 time_1=$(sql data -c "SELECT clock_timestamp()")

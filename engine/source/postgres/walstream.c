@@ -190,8 +190,8 @@ end_copy(struct hq_wal_stream *s, struct hq_error *err)
     if (failed == 0)
         failed = finish_results(s, result, err);
     if (failed != 0 && err->code == HQ_E_MISSING)
-        hq_error_hint(err, "the server has removed WAL that the repository lacks: keep this "
-                           "cluster's WAL under a new name from here on, and take a base backup");
+        hq_error_hint(err, "the server has removed WAL that the repository lacks: hq-backupd goes "
+                           "on behind the gap and takes a backup; find out who dropped the slot");
     return failed;
 }
 
