@@ -136,7 +136,7 @@ if [ "$(id -u)" = 0 ]; then
     sleep 3
     same "... once" 1 "$(grep -c 'WAL is no longer held back' "$log")"
     rm "$scratch/repository/ballast"
-    wait_for 40 "a slot again" said 'stage=ok before=letting-go'
+    wait_for 60 "a slot again" said 'stage=ok before='
     wait_for 60 "a new backup" has_backup $((before + 1)) && ok "a new base backup is there"
     catch_up data && ok "WAL is archived again"
     restore points --cluster "$cluster" >"$scratch/out" 2>&1

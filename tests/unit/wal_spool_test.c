@@ -281,7 +281,11 @@ test_recover(void **state)
     assert_int_equal(spool_file_id(files.items[0])->kind, SPOOL_HISTORY);
     assert_int_equal(spool_file_synced(files.items[0]), 16);
     s = files.items[1];
-    assert_memory_equal(spool_file_id(s), &first, sizeof first);
+    assert_int_equal(spool_file_id(s)->kind, SPOOL_WAL);
+    assert_int_equal(spool_file_id(s)->system_identifier, first.system_identifier);
+    assert_int_equal(spool_file_id(s)->timeline, first.timeline);
+    assert_int_equal(spool_file_id(s)->segment_size, first.segment_size);
+    assert_int_equal(spool_file_id(s)->start, first.start);
     assert_int_equal(spool_file_synced(s), first.start + 8);
     check_read(s, 0, 8, "abcdefgh");
     append(s, "ij");
@@ -314,11 +318,13 @@ test_recover_damaged(void **state)
     files = recover(f);
     assert_int_equal(spool_file_synced(files.items[0]), first.start + 6);
     spool_files_clear(&files);
-    /* The first byte: nothing counts, and the file goes. */
+    /* The first byte: nothing counts, which is told, and the file is kept for a look. */
     flip(f, FIRST_NAME, 0);
     files = recover(f);
     assert_int_equal(files.count, 0);
+    assert_true(files.damaged);
     assert_false(there(f, FIRST_NAME));
+    assert_true(there(f, FIRST_NAME ".damaged"));
     spool_files_clear(&files);
 }
 

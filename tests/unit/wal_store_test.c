@@ -15,6 +15,7 @@
 
 #include "archiver_internal.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "fixture.h"
 #include "wal_maker.h"
 
@@ -112,8 +113,10 @@ end(struct run *r)
 static void
 clear(struct run *r)
 {
-    archiver_discard(r->a);
+    struct hq_error err = {0};
+
     hq_archiver_free(r->a);
+    ASSERT_OK(hq_io_remove_tree(r->spool, &err), &err);
     hq_buf_clear(&r->wal.bytes);
 }
 
@@ -586,6 +589,47 @@ test_recovered_with_hole(void **state)
     clear(&r);
 }
 
+/* The first file is lost as a whole: where the chain began nobody knows, so nothing is told. */
+static void
+test_recovered_without_beginning(void **state)
+{
+    struct fixture *f = *state;
+    struct hq_memory_faults faults = {
+        .fail_at = 1, .fail_code = HQ_E_TRANSIENT, .fail_for_ever = true};
+    struct hq_archiver_position p;
+    struct hq_error err = {0};
+    struct run r;
+    char path[256];
+    int fd;
+
+    begin(&r, f, START);
+    hq_memory_set_faults(f->store, &faults);
+    maker_filler(&r.wal, 3 * FIXTURE_SEGMENT);
+    send(&r, 1);
+    r.stop = 1;
+    assert_int_equal(archiver_storers_join(r.a, &err), -1);
+    archiver_release(r.a);
+    r.a->position.durable_lsn = 0;
+    snprintf(path, sizeof path, "%s/%s.%016" PRIX64 ".000000010000000000000008.spool", r.spool,
+             FIXTURE_CLUSTER, (uint64_t)FIXTURE_SYSTEM);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "damage", 6, FIXTURE_SEGMENT + 10), 6);
+    assert_int_equal(close(fd), 0);
+    faults = (struct hq_memory_faults){0};
+    hq_memory_set_faults(f->store, &faults);
+    r.stop = 0;
+    hq_error_clear(&err);
+    ASSERT_OK(archiver_recover(r.a, &err), &err);
+    assert_false(r.a->known.any);
+    ASSERT_OK(archiver_storers_start(r.a, &err), &err);
+    end(&r);
+    hq_archiver_position(r.a, &p);
+    assert_int_equal(p.durable_lsn, 0);
+    assert_int_equal(p.puts, 3);
+    clear(&r);
+}
+
 static void
 test_wait(void **state)
 {
@@ -641,6 +685,7 @@ main(void)
         FIXTURE_TEST(test_spool_damaged),
         FIXTURE_TEST(test_recovered),
         FIXTURE_TEST(test_recovered_with_hole),
+        FIXTURE_TEST(test_recovered_without_beginning),
         FIXTURE_TEST(test_wait),
         FIXTURE_TEST(test_options),
     };

@@ -100,10 +100,10 @@ revive_storers(struct hq_archiver *a, struct hq_error *err)
         return archiver_storers_start(a, err);
     if (err->code != HQ_E_CORRUPT || *a->options.stop)
         return -1;
-    hq_log_error(HQ_LOG_ERROR, "the spool is damaged; its WAL is received again", err);
-    archiver_discard(a);
+    hq_log_error(HQ_LOG_ERROR, "the spool is damaged; what it lost is received again", err);
+    archiver_release(a);
     hq_error_clear(err);
-    return archiver_storers_start(a, err);
+    return archiver_recover(a, err) == 0 ? archiver_storers_start(a, err) : -1;
 }
 
 static bool
@@ -120,13 +120,13 @@ storers_failed(struct hq_archiver *a)
 static bool
 ends_by(const struct hq_archiver *a, const struct hq_error *err)
 {
-    return !hq_code_retryable(err->code) && !a->missing && !a->wrong_server;
+    return !hq_code_retryable(err->code) && a->missing == ARCHIVER_NOT_MISSING && !a->wrong_server;
 }
 
 static void
 log_interruption(const struct hq_archiver *a, const struct hq_error *err)
 {
-    if (a->missing)
+    if (a->missing != ARCHIVER_NOT_MISSING)
         hq_log_error(HQ_LOG_ERROR, "WAL is missing on the server", err);
     else if (a->wrong_server)
         hq_log_error(HQ_LOG_ERROR, "this server's WAL is refused; it will be tried again", err);

@@ -79,6 +79,14 @@ struct archive_known {
     uint64_t end;
 };
 
+/** What the server has removed of what was asked for. */
+enum archiver_missing {
+    ARCHIVER_NOT_MISSING,
+    ARCHIVER_MISSING_KNOWN, /**< what comes behind what this process knows: the store may know more
+                             */
+    ARCHIVER_MISSING_ALL,   /**< what comes behind all that is stored: it is lost */
+};
+
 /** What was received since the last sync. */
 struct fresh {
     int64_t since_us;       /**< when its first byte was written, monotonic; 0: none */
@@ -106,9 +114,14 @@ struct hq_archiver {
     uint64_t synced_lsn; /**< of this stream */
     uint64_t reported_flush, reported_write;
     int64_t reported_at_us; /**< when, monotonic */
-    bool missing;           /**< the server has removed what was asked for */
-    bool wrong_server;      /**< refused, but another or a mended server may answer next time */
-    bool gap_pending;       /**< `gap` is to be told when the first byte behind it is synced */
+    enum archiver_missing missing;
+    char missing_host[320]; /**< which server said so */
+    uint64_t missing_at;                                       /**< from where on */
+    bool from_shelf;     /**< a->start is what the store's listing says */
+    bool slot_made_anew; /**< because of what is missing: once is enough */
+    bool spool_damaged;  /**< where what it has begins is not known */
+    bool wrong_server;   /**< refused, but another or a mended server may answer next time */
+    bool gap_pending;    /**< `gap` is to be told when the first byte behind it is synced */
     struct hq_wal_gap gap;
 
     pthread_t storers[ARCHIVER_STORERS];
@@ -123,6 +136,7 @@ struct hq_archiver {
     struct wal_parts superseded; /**< of shelf_system; deleted when there is nothing better to do */
     uint64_t shelf_system;
     uint32_t shelf_segment_size;
+    uint64_t durable_system;         /**< whose position.durable_lsn is */
     _Atomic bool learned;            /**< the store's listing was looked at */
     int64_t trouble_told_us;         /**< when the store failed, monotonic; 0: it does not */
     int64_t last_put_us;             /**< when the last part was begun, monotonic */
@@ -166,9 +180,7 @@ int archiver_slot_drop(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHEC
 
 /** What an earlier run left in the spool becomes the list. */
 int archiver_recover(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
-/** Forget the list and its files: it is received again. @pre no storer runs */
-void archiver_discard(struct hq_archiver *a);
-/** Free the list; its files stay. @pre no storer runs */
+/** Forget the list; its files stay, for archiver_recover(). @pre no storer runs */
 void archiver_release(struct hq_archiver *a);
 /** Begin a segment, or a history file, as the last of the list. Takes a->start's parts over. */
 int archiver_append(struct hq_archiver *a, const struct spool_id *id, struct segment **out,
@@ -211,7 +223,13 @@ int archiver_put(struct hq_archiver *a, const struct cut *cut, struct hq_compres
                  struct put *out, struct hq_error *err) HQ_MUST_CHECK;
 /** Tell the log and the catalog. */
 void archiver_record(struct hq_archiver *a, const struct cut *cut, const struct put *put);
-/** Delete @p part; failing is logged, it is found again at the next start. */
-void archiver_delete(struct hq_archiver *a, const struct wal_part *part);
+/** A part of @p system to delete. */
+struct superseded {
+    struct wal_part part;
+    uint64_t system_identifier;
+    uint32_t segment_size;
+};
+/** Delete it; failing is logged, it is found again at the next start. */
+void archiver_delete(struct hq_archiver *a, const struct superseded *old);
 
 #endif

@@ -99,8 +99,13 @@ put_object(struct hq_archiver *a, const struct hq_wal_info *info, const struct h
     if (stored)
         return 0;
     HQ_CRASH_POINT(label(info, false));
-    if (hq_store_put_bytes(a->options.repository->store, name, object->data, object->len, err) != 0)
+    if (hq_store_put_bytes(a->options.repository->store, name, object->data, object->len, err) !=
+        0) {
+        /* That is the store's answer; CORRUPT is kept for the spool. */
+        if (err->code == HQ_E_CORRUPT)
+            err->code = HQ_E_TRANSIENT;
         return -1;
+    }
     HQ_CRASH_POINT(label(info, true));
     return 0;
 }
@@ -192,14 +197,14 @@ archiver_record(struct hq_archiver *a, const struct cut *cut, const struct put *
 }
 
 void
-archiver_delete(struct hq_archiver *a, const struct wal_part *part)
+archiver_delete(struct hq_archiver *a, const struct superseded *old)
 {
     struct hq_wal_info info = {.type = HQ_WAL_PART,
-                               .system_identifier = a->shelf_system,
-                               .timeline = part->timeline,
-                               .segment_size = a->shelf_segment_size,
-                               .start_lsn = part->start,
-                               .end_lsn = part->end};
+                               .system_identifier = old->system_identifier,
+                               .timeline = old->part.timeline,
+                               .segment_size = old->segment_size,
+                               .start_lsn = old->part.start,
+                               .end_lsn = old->part.end};
     struct hq_error err = {0};
     char name[HQ_OBJECT_NAME_MAX + 1];
 

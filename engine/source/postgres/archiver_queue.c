@@ -28,23 +28,13 @@ archiver_release(struct hq_archiver *a)
     }
     a->last = a->current = NULL;
     a->segments = 0;
-}
-
-void
-archiver_discard(struct hq_archiver *a)
-{
-    while (a->first != NULL) {
-        struct segment *s = a->first;
-
-        a->first = s->next;
-        spool_file_remove(s->file);
-        segment_free(s);
-    }
-    a->last = a->current = NULL;
-    a->segments = 0;
-    a->position.spool_bytes = 0;
-    a->known.any = a->failed = false;
+    a->fresh = (struct fresh){0};
+    a->known.any = a->spool_damaged = false;
     a->learned = false;
+    pthread_mutex_lock(&a->lock);
+    a->position.spool_bytes = 0;
+    a->failed = false;
+    pthread_mutex_unlock(&a->lock);
 }
 
 static struct segment *
@@ -248,7 +238,7 @@ tell_gap(struct hq_archiver *a)
 {
     const struct hq_wal_gap *gap = &a->gap;
 
-    a->gap_pending = a->missing = false;
+    a->gap_pending = false;
     pthread_mutex_lock(&a->lock);
     a->position.gaps++;
     pthread_mutex_unlock(&a->lock);
@@ -274,7 +264,8 @@ archiver_sync(struct hq_archiver *a, struct hq_error *err)
     if (a->synced_lsn == s->end)
         a->current = NULL;
     publish(a, s); /* from here on a full segment may be gone */
-    a->missing = false;
+    a->missing = ARCHIVER_NOT_MISSING;
+    a->slot_made_anew = false;
     if (a->gap_pending)
         tell_gap(a);
     return 0;
@@ -342,7 +333,7 @@ take_recovered(struct hq_archiver *a, struct spool_file **file, struct hq_error 
     }
     *file = NULL;
     s->sent_us = hq_clock_wall_us();
-    s->after_hole = breaks_chain(a, s);
+    s->after_hole = a->spool_damaged || breaks_chain(a, s);
     /* The one before gets nothing more, unless it is whole. */
     archiver_close_segment(a);
     s->closed = s->closed || s->after_hole;
@@ -365,6 +356,7 @@ archiver_recover(struct hq_archiver *a, struct hq_error *err)
     if (files.count > 0)
         hq_log(HQ_LOG_INFO, "the spool has WAL of an earlier run",
                HQ_F_TEXT("cluster", a->options.cluster), HQ_F_U64("files", files.count));
+    a->spool_damaged = files.damaged;
     for (size_t i = 0; i < files.count && failed == 0; i++)
         failed = take_recovered(a, &files.items[i], err);
     spool_files_clear(&files);

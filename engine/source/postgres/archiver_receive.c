@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ enum {
 struct outlook {
     uint32_t timeline;
     uint64_t durable;
+    uint64_t system; /* whose that is */
     bool failed, full, let_go, empty;
 };
 
@@ -34,6 +36,7 @@ look_around(struct hq_archiver *a)
     pthread_mutex_lock(&a->lock);
     o = (struct outlook){.timeline = a->position.timeline,
                          .durable = a->position.durable_lsn,
+                         .system = a->durable_system,
                          .failed = a->failed,
                          .full = a->segments >= SEGMENTS_MIN &&
                                  a->position.spool_bytes >= a->options.spool_limit,
@@ -52,8 +55,12 @@ flushed(const struct hq_archiver *a, const struct outlook *o)
 {
     if (a->options.durable == HQ_WAL_DURABLE_SPOOL)
         return a->synced_lsn > a->start.base ? a->synced_lsn : a->start.base;
-    if (a->gap_pending || (a->gap.to_lsn == a->start.lsn && o->durable < a->gap.to_lsn))
+    if (o->system != a->system.system_identifier)
         return a->start.lsn;
+    /* Never back to before a gap: that would move the slot to WAL that is gone. */
+    if (a->gap.system_identifier == o->system && a->gap.to_lsn <= a->start.lsn &&
+        o->durable < a->gap.to_lsn)
+        return a->gap.to_lsn;
     if (o->timeline != a->start.timeline && o->durable > a->start.base)
         return a->start.base;
     return o->durable;
@@ -200,6 +207,17 @@ take_message(struct hq_archiver *a, const struct hq_wal_message *m, struct hq_er
     return archiver_sync(a, err);
 }
 
+/* What this process knows may be less than what the store has: that is asked first. */
+static void
+note_missing(struct hq_archiver *a, const struct hq_error *err)
+{
+    if (err->code != HQ_E_MISSING)
+        return;
+    a->missing = a->from_shelf ? ARCHIVER_MISSING_ALL : ARCHIVER_MISSING_KNOWN;
+    a->missing_at = a->next_lsn;
+    (void)snprintf(a->missing_host, sizeof a->missing_host, "%s", a->system.host);
+}
+
 static enum archiver_end
 receive(struct hq_archiver *a, struct hq_error *err)
 {
@@ -216,7 +234,7 @@ receive(struct hq_archiver *a, struct hq_error *err)
         if (report(a, &o, m.reply_wanted, err) != 0)
             return ARCHIVER_TROUBLE;
         if (hq_wal_stream_next(a->stream, patience_ms(a), &m, err) != 0) {
-            a->missing = err->code == HQ_E_MISSING;
+            note_missing(a, err);
             return ARCHIVER_TROUBLE;
         }
         if (m.event == HQ_WAL_END)
@@ -234,6 +252,11 @@ set_position(struct hq_archiver *a, bool streaming)
 
     pthread_mutex_lock(&a->lock);
     p->streaming = streaming;
+    if (streaming && a->first == NULL && a->durable_system != a->system.system_identifier) {
+        a->durable_system = a->system.system_identifier;
+        p->durable_lsn = 0;
+        p->last_commit_us = 0;
+    }
     p->system_identifier = a->system.system_identifier;
     if (streaming && a->first == NULL && p->durable_lsn <= a->start.base) {
         p->timeline = a->start.timeline;

@@ -56,9 +56,12 @@ replace_lost(struct hq_archiver *a, bool anew, struct hq_error *err)
     if (exists && keeps == 0)
         hq_log(HQ_LOG_ERROR, "the replication slot was invalidated and is made anew",
                HQ_F_TEXT("slot", a->options.slot));
-    else if (!anew)
-        return 0;
-    return archiver_slot_drop(a, err);
+    else if (!anew || a->slot_made_anew || archiver_segment_start(a, keeps) > a->missing_at)
+        return 0; /* what it keeps is not what is missing */
+    if (archiver_slot_drop(a, err) != 0)
+        return -1;
+    a->slot_made_anew = true;
+    return 0;
 }
 
 int

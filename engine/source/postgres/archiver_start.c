@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "archiver_internal.h"
 #include "base/cleanup.h"
@@ -53,8 +54,16 @@ read_history(struct hq_archiver *a, struct timeline_history *out, struct hq_erro
 static int
 gather(struct hq_archiver *a, struct facts *f, struct hq_error *err)
 {
-    if (hq_pg_identify(a->pg, &a->system, err) != 0 ||
-        archiver_slot_ready(a, a->missing, &f->slot_lsn, err) != 0)
+    uint64_t before = a->system.system_identifier;
+
+    if (hq_pg_identify(a->pg, &a->system, err) != 0)
+        return -1;
+    if (before != a->system.system_identifier)
+        a->history_stored = 0;
+    /* Another server may have it. */
+    if (strcmp(a->system.host, a->missing_host) != 0)
+        a->missing = ARCHIVER_NOT_MISSING;
+    if (archiver_slot_ready(a, a->missing == ARCHIVER_MISSING_ALL, &f->slot_lsn, err) != 0)
         return -1;
     return read_history(a, &f->history, err);
 }
@@ -104,12 +113,26 @@ refuse_branch(const struct hq_archiver *a, struct hq_error *err)
                               "name of its own");
 }
 
+/*
+ * Segments are put side by side: a crash may have left holes. @return the first that the slot still
+ * has the WAL of; 0: there is none.
+ */
+static uint64_t
+first_hole(const struct hq_archiver *a, const struct facts *f, const struct wal_branch *branch)
+{
+    for (size_t i = 0; f->slot_lsn != 0 && i < branch->hole_count; i++)
+        if (branch->holes[i] >= archiver_segment_start(a, f->slot_lsn))
+            return branch->holes[i];
+    return 0;
+}
+
 /* Go on behind what is stored of @p branch. */
 static void
 resume(struct hq_archiver *a, const struct facts *f, struct wal_branch *branch)
 {
     uint64_t end = wal_branch_end(branch, a->system.wal_segment_size);
     struct archive_start *start = &a->start;
+    uint64_t hole;
 
     *start = (struct archive_start){.timeline = branch->timeline, .had = end, .base = end};
     start->lsn = branch->complete ? end : branch->last_segment;
@@ -118,15 +141,11 @@ resume(struct hq_archiver *a, const struct facts *f, struct wal_branch *branch)
         start->had--;
     start->parts = branch->parts;
     branch->parts = (struct wal_parts){0};
-    /* Segments are put side by side: a crash may have left a hole that the server can still fill.
-     */
-    if (f->slot_lsn != 0 && branch->hole != 0 &&
-        branch->hole >= archiver_segment_start(a, f->slot_lsn)) {
+    hole = first_hole(a, f, branch);
+    if (hole != 0) {
         archive_start_clear(start);
-        *start = (struct archive_start){.timeline = branch->timeline,
-                                        .lsn = branch->hole,
-                                        .had = branch->hole,
-                                        .base = branch->hole};
+        *start = (struct archive_start){
+            .timeline = branch->timeline, .lsn = hole, .had = hole, .base = hole};
     }
 }
 
@@ -163,7 +182,8 @@ begin_next_timeline(struct hq_archiver *a, const struct facts *f, size_t step)
 static void
 resume_ancestor(struct hq_archiver *a, const struct facts *f, size_t i, struct wal_branch *branch)
 {
-    if (wal_branch_end(branch, a->system.wal_segment_size) < f->history.steps[i].end)
+    if (wal_branch_end(branch, a->system.wal_segment_size) < f->history.steps[i].end ||
+        first_hole(a, f, branch) != 0)
         resume(a, f, branch);
     else
         begin_next_timeline(a, f, i);
@@ -286,12 +306,16 @@ load_shelf(struct hq_archiver *a, struct facts *f, struct hq_error *err)
 static int
 decide(struct hq_archiver *a, struct facts *f, struct hq_error *err)
 {
-    int decided = decide_by_known(a, f, err);
+    int decided = a->missing == ARCHIVER_NOT_MISSING ? decide_by_known(a, f, err) : 0;
 
+    a->from_shelf = false;
     if (decided != 0)
         return decided < 0 ? -1 : 0;
+    if (load_shelf(a, f, err) != 0 || decide_by_shelf(a, f, err) != 0)
+        return -1;
     a->known.any = false;
-    return load_shelf(a, f, err) == 0 ? decide_by_shelf(a, f, err) : -1;
+    a->from_shelf = true;
+    return 0;
 }
 
 /* The server has removed WAL from a->start on: go on with what it keeps. */
@@ -334,11 +358,20 @@ queue_history(struct hq_archiver *a, const struct facts *f, uint32_t timeline, s
 {
     HQ_AUTO(hq_buf_clear)
     struct hq_buf text = {.limit = SPOOL_HISTORY_MAX};
+    HQ_AUTO(timeline_history_clear)
+    struct timeline_history history = {0};
 
     if (history_known(a, f, timeline))
         return 0;
     if (hq_pg_timeline_history(a->pg, timeline, &text, err) != 0)
         return -1;
+    /* What nobody can read must not hold up what comes behind it. */
+    if (timeline_history_decode(timeline, (const char *)text.data, text.len, &history, err) != 0 ||
+        history.count == 0) {
+        (void)hq_fail(err, HQ_E_MISSING,
+                      "the server's history file of timeline %" PRIu32 " can't be read", timeline);
+        return -1;
+    }
     archiver_close_segment(a);
     return archiver_append_history(a, timeline, &text, err);
 }
@@ -379,11 +412,10 @@ archiver_find_start(struct hq_archiver *a, struct hq_error *err)
 {
     HQ_AUTO(facts_clear)
     struct facts f = {0};
-    bool missing = a->missing;
 
     if (gather(a, &f, err) != 0 || decide(a, &f, err) != 0)
         return -1;
-    if (missing)
+    if (a->missing == ARCHIVER_MISSING_ALL)
         leap(a, &f);
     if (queue_histories(a, &f, err) != 0)
         return -1;

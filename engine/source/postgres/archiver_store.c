@@ -22,6 +22,7 @@ update_durable(struct hq_archiver *a)
         if (s->after_hole)
             break;
         if (s->id->kind == SPOOL_WAL) {
+            a->durable_system = s->id->system_identifier;
             p->timeline = s->id->timeline;
             p->durable_lsn = s->stored > s->base ? s->stored : s->base;
             if (s->stored_commit_us != 0)
@@ -32,7 +33,11 @@ update_durable(struct hq_archiver *a)
     }
 }
 
-/* A segment that is done is taken off the front, in order. Caller holds the lock. */
+/*
+ * A segment that is done is taken off the front, in order, and stays in the list until its file is
+ * gone: nobody begins one of that name meanwhile, and a crash leaves no later file without the
+ * earlier ones. Caller holds the lock.
+ */
 static struct segment *
 take_done(struct hq_archiver *a)
 {
@@ -40,12 +45,7 @@ take_done(struct hq_archiver *a)
 
     if (s == NULL || !s->done || s->busy)
         return NULL;
-    a->first = s->next;
-    if (a->first == NULL)
-        a->last = NULL;
-    a->segments--;
-    a->position.spool_bytes -= s->end - s->start;
-    pthread_cond_broadcast(&a->changed);
+    s->busy = true;
     return s;
 }
 
@@ -93,7 +93,7 @@ choose(struct hq_archiver *a, struct cut *cut, int64_t *due_us, bool *idle)
     *due_us = INT64_MAX;
     *idle = true;
     for (struct segment *s = a->first; s != NULL; s = s->next) {
-        if (s->done)
+        if (s->done && !s->busy)
             continue;
         if (s->busy) {
             *idle = false;
@@ -103,7 +103,7 @@ choose(struct hq_archiver *a, struct cut *cut, int64_t *due_us, bool *idle)
             begin_cut(s, cut);
             return true;
         }
-        if (s->id->kind == SPOOL_HISTORY)
+        if (s->id->kind == SPOOL_HISTORY && !s->done)
             return false;
     }
     return false;
@@ -132,7 +132,7 @@ enum step {
 struct work {
     struct cut cut;
     struct segment *done;
-    struct wal_part part;
+    struct superseded old;
 };
 
 /* Sleep until there is something to do: putting comes before tidying up. */
@@ -154,7 +154,8 @@ next_step(struct hq_archiver *a, struct work *work)
         } else if (a->finishing && idle) {
             step = STEP_END;
         } else if (!a->finishing && a->superseded.count > 0) {
-            work->part = a->superseded.items[--a->superseded.count];
+            work->old = (struct superseded){a->superseded.items[--a->superseded.count],
+                                            a->shelf_system, a->shelf_segment_size};
             step = STEP_DELETE;
         } else {
             wait_for_work(a, due_us);
@@ -262,6 +263,15 @@ take_parts(struct segment *s, struct wal_shelf *shelf)
     branch->parts = (struct wal_parts){0};
 }
 
+/* A store that answers nonsense may do better next time; only the spool's damage is for good. */
+static int
+blame_store(struct hq_error *err)
+{
+    if (err->code == HQ_E_CORRUPT)
+        err->code = HQ_E_TRANSIENT;
+    return -1;
+}
+
 /* Before the first put of a list that the spool had: what is there that it supersedes? */
 static int
 learn(struct hq_archiver *a, struct segment *s, struct hq_error *err)
@@ -281,7 +291,7 @@ learn(struct hq_archiver *a, struct segment *s, struct hq_error *err)
         }
     }
     pthread_mutex_unlock(&a->learning);
-    return failed;
+    return failed == 0 ? 0 : blame_store(err);
 }
 
 /* Put, with patience until *stop. */
@@ -319,9 +329,19 @@ fail(struct hq_archiver *a, const struct hq_error *err)
 }
 
 static void
-drop(struct segment *s)
+drop(struct hq_archiver *a, struct segment *s)
 {
-    spool_file_remove(s->file);
+    spool_file_unlink(s->file);
+    pthread_mutex_lock(&a->lock);
+    a->first = s->next;
+    if (a->first == NULL)
+        a->last = NULL;
+    a->segments--;
+    a->position.spool_bytes -= s->end - s->start;
+    pthread_cond_broadcast(&a->work);
+    pthread_cond_broadcast(&a->changed);
+    pthread_mutex_unlock(&a->lock);
+    spool_file_close(s->file);
     wal_parts_clear(&s->parts);
     free(s);
 }
@@ -338,10 +358,10 @@ work_until_end(struct hq_archiver *a, struct hq_compressor *compressor, struct h
                 return -1;
             break;
         case STEP_DELETE:
-            archiver_delete(a, &work.part);
+            archiver_delete(a, &work.old);
             break;
         case STEP_DROP:
-            drop(work.done);
+            drop(a, work.done);
             break;
         case STEP_END:
         default:

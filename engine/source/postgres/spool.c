@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/crashpoint.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "crypto/aead.h"
 #include "repository/wal.h"
 
@@ -146,12 +147,21 @@ spool_file_close(struct spool_file *f)
 }
 
 void
+spool_file_unlink(const struct spool_file *f)
+{
+    HQ_CRASH_POINT("wal.spool.before-remove");
+    /* What stays is stored again by the next start. */
+    if (unlink(f->path) != 0)
+        hq_log(HQ_LOG_WARNING, "a spool file that is stored can't be removed",
+               HQ_F_TEXT("file", f->path), HQ_F_I64("errno", errno));
+}
+
+void
 spool_file_remove(struct spool_file *f)
 {
     if (f == NULL)
         return;
-    HQ_CRASH_POINT("wal.spool.before-remove");
-    (void)unlink(f->path); /* what stays is stored again by the next start */
+    spool_file_unlink(f);
     spool_file_close(f);
 }
 
@@ -287,6 +297,19 @@ sync_name(struct spool_file *f, struct hq_error *err)
     return failed;
 }
 
+static int
+make_durable(struct spool_file *f, const uint8_t mark[SPOOL_MARK_BYTES], struct hq_error *err)
+{
+    uint64_t offset = spool_area(&f->id) + SPOOL_HEADER_BYTES + f->count * SPOOL_MARK_BYTES;
+
+    if (hq_io_pwrite(f->fd, mark, SPOOL_MARK_BYTES, offset, f->path, err) != 0)
+        return -1;
+    HQ_CRASH_POINT("wal.spool.before-sync");
+    if (fdatasync(f->fd) != 0)
+        return hq_fail_sys(err, errno, "sync spool file %s", f->path);
+    return sync_name(f, err);
+}
+
 int
 spool_file_sync(struct spool_file *f, struct hq_error *err)
 {
@@ -296,17 +319,11 @@ spool_file_sync(struct spool_file *f, struct hq_error *err)
     if (f->written == f->synced)
         return 0;
     spool_encode_mark(f, f->count, &mark, bytes);
-    if (hq_io_pwrite(f->fd, bytes, sizeof bytes,
-                     spool_area(&f->id) + SPOOL_HEADER_BYTES + f->count * SPOOL_MARK_BYTES, f->path,
-                     err) != 0)
-        return explain_full(err);
-    HQ_CRASH_POINT("wal.spool.before-sync");
-    if (fdatasync(f->fd) != 0) {
-        (void)hq_fail_sys(err, errno, "sync spool file %s", f->path);
+    if (make_durable(f, bytes, err) != 0 || spool_add_mark(f, &mark, err) != 0) {
+        /* The kernel may have called the pages clean: only what is written anew is believed. */
+        spool_file_rewind(f);
         return explain_full(err);
     }
-    if (sync_name(f, err) != 0 || spool_add_mark(f, &mark, err) != 0)
-        return -1;
     HQ_CRASH_POINT("wal.spool.after-sync");
     f->synced = f->written;
     (void)XXH3_64bits_reset_withSeed(f->hash, f->seed);

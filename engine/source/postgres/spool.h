@@ -61,7 +61,8 @@ uint64_t spool_file_written(const struct spool_file *f);
 /** Append. NO_SPACE, with what to do. After a failure: _rewind. */
 int spool_file_write(struct spool_file *f, const void *data, size_t len,
                      struct hq_error *err) HQ_MUST_CHECK;
-/** Make all that was written durable. After a failure: _rewind. */
+/** Make all that was written durable. A failure rewinds: what is not vouched for was not written.
+ */
 int spool_file_sync(struct spool_file *f, struct hq_error *err) HQ_MUST_CHECK;
 /** Forget what was written since the last sync: it is written again. */
 void spool_file_rewind(struct spool_file *f);
@@ -73,6 +74,8 @@ int spool_file_read(struct spool_file *f, uint64_t from, uint64_t to, struct hq_
                     struct hq_error *err) HQ_MUST_CHECK;
 /** Close; the file stays. NULL: no-op. */
 void spool_file_close(struct spool_file *f);
+/** Remove its name; it is still open. */
+void spool_file_unlink(const struct spool_file *f);
 /** Close and remove. NULL: no-op. */
 void spool_file_remove(struct spool_file *f);
 
@@ -80,11 +83,12 @@ void spool_file_remove(struct spool_file *f);
 struct spool_files {
     struct spool_file **items; /**< the caller's, one by one, once it took them */
     size_t count;
+    bool damaged; /**< a whole file is lost: where the chain began is not known */
 };
 /**
- * Open and check what is there of this cluster, and cut it to what its marks vouch for. Files of
- * another system than the newest one's are left alone (logged). What is damaged as a whole is
- * renamed to *.damaged and logged; one without a single durable byte is removed.
+ * Open and check what is there of this cluster, and cut it to what its marks vouch for. What is
+ * damaged as a whole is renamed to *.damaged and logged; one without a single durable byte is
+ * removed.
  */
 int spool_recover(const struct spool *spool, struct spool_files *out,
                   struct hq_error *err) HQ_MUST_CHECK;

@@ -142,9 +142,31 @@ open_file(const struct spool *spool, const char *path, struct hq_error *err)
     return NULL;
 }
 
-/* @p out NULL: nothing of it counts. */
+/* Whether something was synced once, though nothing of it holds any more. */
+static bool
+had_marks(const struct spool_file *f, const char *path)
+{
+    HQ_CLOSE int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    uint64_t offset = spool_area(&f->id) + SPOOL_HEADER_BYTES;
+    uint8_t bytes[SPOOL_MARK_BYTES];
+    struct hq_error ignored = {0};
+    struct spool_mark mark;
+    size_t got;
+
+    for (size_t i = 0; fd >= 0; i++) {
+        if (hq_io_pread(fd, bytes, sizeof bytes, offset + i * sizeof bytes, &got, path, &ignored) !=
+                0 ||
+            got != sizeof bytes)
+            return false;
+        if (spool_decode_mark(f, i, bytes, &mark))
+            return true;
+    }
+    return true;
+}
+
+/* @p out NULL: nothing of it counts; *damaged: but it did once. */
 static int
-take_file(const struct spool *spool, const char *path, struct spool_file **out,
+take_file(const struct spool *spool, const char *path, struct spool_file **out, bool *damaged,
           struct hq_error *err)
 {
     struct stat status;
@@ -156,6 +178,7 @@ take_file(const struct spool *spool, const char *path, struct spool_file **out,
         /* Died before the first sync: not even the header need be there. */
         if (lstat(path, &status) == 0 && status.st_size <= SPOOL_HISTORY_MAX)
             return unlink(path) == 0 ? 0 : hq_fail_sys(err, errno, "remove spool file %s", path);
+        *damaged = true;
         return set_aside(path, err);
     }
     if (read_marks(*out, err) != 0) {
@@ -165,10 +188,16 @@ take_file(const struct spool *spool, const char *path, struct spool_file **out,
     }
     (void)close((*out)->fd);
     (*out)->fd = -1;
-    if ((*out)->synced == (*out)->id.start) {
-        spool_file_remove(*out);
+    if ((*out)->synced > (*out)->id.start)
+        return 0;
+    if (had_marks(*out, path)) {
+        *damaged = true;
+        spool_file_close(*out);
         *out = NULL;
+        return set_aside(path, err);
     }
+    spool_file_remove(*out);
+    *out = NULL;
     return 0;
 }
 
@@ -218,7 +247,7 @@ scan_directory(const struct spool *spool, DIR *dir, struct spool_files *out, str
         if (strlen(entry->d_name) > NAME_MAX_BYTES || !is_spool_file(entry->d_name, spool->cluster))
             continue;
         path = hq_path_join(spool->directory, entry->d_name, err);
-        if (path == NULL || take_file(spool, path, &f, err) != 0 ||
+        if (path == NULL || take_file(spool, path, &f, &out->damaged, err) != 0 ||
             (f != NULL && add_file(out, f, &cap, err) != 0))
             return -1;
     }

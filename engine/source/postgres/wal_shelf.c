@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     PARTS_MAX = 4096
@@ -64,6 +65,15 @@ find_or_add(struct wal_shelf *shelf, uint32_t timeline, struct wal_branch **out,
     return 0;
 }
 
+/* Older ones than fit are those that no server fills any more. */
+static void
+note_hole(struct wal_branch *branch, uint64_t lsn)
+{
+    if (branch->hole_count == WAL_HOLES_MAX)
+        memmove(branch->holes, branch->holes + 1, --branch->hole_count * sizeof branch->holes[0]);
+    branch->holes[branch->hole_count++] = lsn;
+}
+
 /* Complete segments sort before their parts. */
 static int
 put_on_shelf(struct wal_shelf *shelf, struct wal_branch *branch, const struct hq_wal_info *info,
@@ -76,8 +86,8 @@ put_on_shelf(struct wal_shelf *shelf, struct wal_branch *branch, const struct hq
         if (!branch->any)
             branch->first_segment = segment;
         else if (!branch->complete || segment != branch->last_segment + shelf->segment_size)
-            branch->hole = branch->complete ? branch->last_segment + shelf->segment_size
-                                            : branch->last_segment;
+            note_hole(branch, branch->complete ? branch->last_segment + shelf->segment_size
+                                               : branch->last_segment);
         branch->any = true;
         branch->last_segment = segment;
         branch->complete = false;

@@ -24,6 +24,10 @@ int wal_parts_add(struct wal_parts *parts, const struct wal_part *part,
                   struct hq_error *err) HQ_MUST_CHECK;
 void wal_parts_clear(struct wal_parts *parts);
 
+enum {
+    WAL_HOLES_MAX = 16
+};
+
 /** One timeline. */
 struct wal_branch {
     uint32_t timeline;
@@ -32,8 +36,9 @@ struct wal_branch {
     bool complete;          /**< the last segment is stored whole */
     uint64_t first_segment; /**< LSNs at which the oldest and the newest segment begin */
     uint64_t last_segment;
-    struct wal_parts parts; /**< of the last segment when it is not complete */
-    uint64_t hole; /**< where the last hole between its segments begins; 0: there is none */
+    struct wal_parts parts;        /**< of the last segment when it is not complete */
+    uint64_t holes[WAL_HOLES_MAX]; /**< where the newest holes between its segments begin */
+    size_t hole_count;
 };
 
 struct wal_shelf {
