@@ -116,12 +116,12 @@ struct hq_archiver {
     int64_t reported_at_us; /**< when, monotonic */
     enum archiver_missing missing;
     char missing_host[320]; /**< which server said so */
-    uint64_t missing_at;                                       /**< from where on */
-    bool from_shelf;     /**< a->start is what the store's listing says */
-    bool slot_made_anew; /**< because of what is missing: once is enough */
-    bool spool_damaged;  /**< where what it has begins is not known */
-    bool wrong_server;   /**< refused, but another or a mended server may answer next time */
-    bool gap_pending;    /**< `gap` is to be told when the first byte behind it is synced */
+    uint64_t missing_at;    /**< from where on */
+    bool from_shelf;        /**< a->start is what the store's listing says */
+    bool slot_made_anew;    /**< because of what is missing: once is enough */
+    bool spool_damaged;     /**< where what it has begins is not known */
+    bool wrong_server;      /**< refused, but another or a mended server may answer next time */
+    bool gap_pending;       /**< `gap` is to be told when the first byte behind it is synced */
     struct hq_wal_gap gap;
 
     pthread_t storers[ARCHIVER_STORERS];
