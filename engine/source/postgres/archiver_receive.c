@@ -55,8 +55,10 @@ flushed(const struct hq_archiver *a, const struct outlook *o)
 {
     if (a->options.durable == HQ_WAL_DURABLE_SPOOL)
         return a->synced_lsn > a->start.base ? a->synced_lsn : a->start.base;
+    /* Not known yet, as when the spool was found and the store is away: 0 tells the server nothing.
+     */
     if (o->system != a->system.system_identifier)
-        return a->start.lsn;
+        return 0;
     /* Never back to before a gap: that would move the slot to WAL that is gone. */
     if (a->gap.system_identifier == o->system && a->gap.to_lsn <= a->start.lsn &&
         o->durable < a->gap.to_lsn)
