@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon_control.h"
+#include "daemon_ready.h"
 #include "engine/archive_thread.h"
 #include "engine/backup_job.h"
 #include "engine/governor.h"
@@ -35,6 +36,8 @@ struct daemon {
     struct hq_archive_thread *archive; /**< NULL: WAL is pushed */
     struct hq_governor *governor;
     struct daemon_control control;
+    struct daemon_ready ready;
+    bool planned; /**< due_us is what the repository says, since it was looked at */
     struct hq_watch *watch;
     struct hq_metrics_server *metrics; /**< NULL: nobody asked for them */
     _Atomic bool wanted;               /**< a backup, at once */
@@ -173,22 +176,40 @@ follow_system(struct daemon *d)
 }
 
 static void
-loop(struct daemon *d)
+back_up_if_due(struct daemon *d)
+{
+    follow_system(d);
+    if (d->wanted) {
+        d->wanted = false;
+        d->due_us = hq_clock_wall_us();
+    }
+    if (d->due_us != 0 && hq_clock_wall_us() >= d->due_us && wal_is_kept(d)) {
+        atomic_store(&d->control.backup_since_us, hq_clock_wall_us());
+        back_up(d);
+        atomic_store(&d->control.backup_since_us, 0);
+    }
+    atomic_store(&d->control.backup_due_us, d->due_us);
+}
+
+/* WAL is archived, or spooled, from before the first turn on: only backups need the store here. */
+static int
+loop(struct daemon *d, struct hq_error *err)
 {
     while (!*d->stop) {
-        follow_system(d);
-        if (d->wanted) {
-            d->wanted = false;
-            d->due_us = hq_clock_wall_us();
+        int ready = daemon_ready_look(&d->ready, err);
+
+        if (ready < 0)
+            return -1;
+        if (ready > 0 && !d->planned) {
+            if (plan_next(d, err) != 0)
+                return -1;
+            d->planned = true;
         }
-        if (d->due_us != 0 && hq_clock_wall_us() >= d->due_us && wal_is_kept(d)) {
-            atomic_store(&d->control.backup_since_us, hq_clock_wall_us());
-            back_up(d);
-            atomic_store(&d->control.backup_since_us, 0);
-        }
-        atomic_store(&d->control.backup_due_us, d->due_us);
+        if (ready > 0)
+            back_up_if_due(d);
         (void)hq_clock_sleep_ms(LOOK_MS, d->stop);
     }
+    return 0;
 }
 
 /* `hq-backup backup` may stream WAL just now: its lock is free again when it is done. */
@@ -262,9 +283,6 @@ prepare(struct daemon *d, struct hq_error *err)
     d->scheduled = config->backup.schedule[0] != '\0';
     if (d->scheduled && hq_cron_parse(config->backup.schedule, &d->cron, err) != 0)
         return hq_config_blame(config, "backup.schedule", err);
-    if (hq_catalog_sync(d->site->catalog, d->site->repository, config->cluster.name, err) != 0 ||
-        plan_next(d, err) != 0)
-        return -1;
     return start_archiving(d, err) != 0 ? -1 : start_governor(d, err);
 }
 
@@ -341,13 +359,17 @@ run(struct daemon *d, struct hq_error *err)
     if (failed == 0)
         failed = start_metrics(d, err);
     if (failed == 0)
-        loop(d);
+        failed = loop(d, err);
     hq_metrics_stop(d->metrics);
     daemon_control_stop(&d->control);
     hq_watch_stop(d->watch);
     hq_governor_stop(d->governor);
     if (stop_archiving(d, &archive_err) == 0)
         return failed;
+    if (failed != 0) {
+        hq_log_error(HQ_LOG_WARNING, "archiving WAL ended", &archive_err);
+        return -1;
+    }
     *err = archive_err;
     return -1;
 }
@@ -355,7 +377,7 @@ run(struct daemon *d, struct hq_error *err)
 int
 hq_daemon_run(struct hq_site *site, const atomic_int *stop, struct hq_error *err)
 {
-    struct daemon d = {.site = site, .stop = stop};
+    struct daemon d = {.site = site, .stop = stop, .ready = {.site = site}};
 
     if (prepare(&d, err) != 0)
         return *stop && err->code == HQ_E_INTERRUPTED ? 0 : -1;

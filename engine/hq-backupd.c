@@ -26,10 +26,13 @@ run_daemon(const struct hq_command_line *line, struct hq_error *err)
     struct hq_site site;
     int failed = -1;
 
-    if (hq_site_open(v->config, &site, err) == 0) {
+    if (hq_site_configure(v->config, &site, err) == 0) {
         hq_log_setup(site.config->log.level, site.config->log.format);
-        if (hq_site_open_catalog(&site, err) == 0)
+        if (hq_site_await_repository(&site, hq_cli_stop(), err) == 0 &&
+            hq_site_open_catalog(&site, err) == 0)
             failed = hq_daemon_run(&site, hq_cli_stop(), err);
+        else if (*hq_cli_stop() && err->code == HQ_E_INTERRUPTED)
+            failed = 0;
     }
     if (failed != 0)
         hq_log_error(HQ_LOG_ERROR, "hq-backupd ends", err);

@@ -51,7 +51,7 @@ open_keys(struct hq_site *site, struct hq_error *err)
 }
 
 int
-hq_site_open(const char *config_path, struct hq_site *site, struct hq_error *err)
+hq_site_configure(const char *config_path, struct hq_site *site, struct hq_error *err)
 {
     struct hq_store_options options;
 
@@ -59,8 +59,15 @@ hq_site_open(const char *config_path, struct hq_site *site, struct hq_error *err
     if (hq_crypto_init(err) != 0 || hq_config_load(config_path, &site->config, err) != 0 ||
         open_keys(site, err) != 0 ||
         hq_site_store_options(site->config, &site->access_key, &site->secret_key, &options, err) !=
-            0 ||
-        hq_store_open(&options, &site->store, err) != 0)
+            0)
+        return -1;
+    return hq_store_open(&options, &site->store, err);
+}
+
+int
+hq_site_open(const char *config_path, struct hq_site *site, struct hq_error *err)
+{
+    if (hq_site_configure(config_path, site, err) != 0)
         return -1;
     site->repository = hq_repository_open(site->store, site->keyring, site->config->region, err);
     return site->repository == NULL ? -1 : 0;

@@ -92,6 +92,7 @@ step_main() {
         many "$(basename "$script" .sh)" bash "$script"
     done
 }
+step_store_away() { many store_away bash tests/integration/store_away.sh; }
 step_continuity() { many continuity bash tests/integration/continuity.sh; }
 step_failover() {
     for part in hosts member lineage newer; do
@@ -117,7 +118,7 @@ step_fuzz() {
 
 started=$(date +%s)
 sh docs/packages.sh test || exit 1
-steps=${*:-format build unit docs storage main push versions continuity failover governor recovery crash torture interop fuzz}
+steps=${*:-format build unit docs storage main push store_away versions continuity failover governor recovery crash torture interop fuzz}
 for step in $steps; do
     echo "---- $step ($(($(date +%s) - started)) s)"
     "step_$step"

@@ -10,6 +10,7 @@ target_sources(storage_posix_test PRIVATE ${storage_conformance})
 hq_unit(storage_memory DEPENDS hq_storage hq_storage_memory)
 target_sources(storage_memory_test PRIVATE ${storage_conformance})
 hq_unit(storage_space DEPENDS hq_storage)
+hq_unit(storage_gate DEPENDS hq_storage hq_storage_memory)
 
 hq_fuzz(storage_url DEPENDS hq_storage)
 if(TARGET storage_url_fuzz)

@@ -6,11 +6,11 @@
 #define HQ_REPOSITORY_JSON_TEXT_INTERNAL_H
 
 #include "json_internal.h"
+#include "repository/repository.h"
 
 #define HQ_REPOSITORY_OBJECT "repository.json"
 
 enum {
-    HQ_REPOSITORY_TEXT_MAX = 1 << 20,
     HQ_EPOCHS_MAX = 4096
 };
 

@@ -95,30 +95,27 @@ check_all(const struct hq_repository_json *r, const struct hq_keyring *keyring, 
     return check_region(r, keyring, region, err);
 }
 
-static int
-fetch(struct hq_store *store, struct hq_repository_json *out, struct hq_error *err)
+int
+hq_repository_fetch(struct hq_store *store, struct hq_buf *out, struct hq_error *err)
 {
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf text = {0};
-
-    if (hq_store_get_all(store, HQ_REPOSITORY_OBJECT, HQ_REPOSITORY_TEXT_MAX, &text, err) != 0) {
-        if (err->code == HQ_E_MISSING)
-            (void)hq_error_hint(err, "check the repository's URL; a new one is made by `hq-backup "
-                                     "init`");
-        return -1;
-    }
-    return hq_repository_json_decode((const char *)text.data, text.len, out, err);
+    if (hq_store_get_all(store, HQ_REPOSITORY_OBJECT, HQ_REPOSITORY_TEXT_MAX, out, err) == 0)
+        return 0;
+    if (err->code == HQ_E_MISSING)
+        (void)hq_error_hint(err, "check the repository's URL; a new one is made by `hq-backup "
+                                 "init`");
+    return hq_error_prefix(err, "repository %s", hq_store_url(store));
 }
 
 struct hq_repository *
-hq_repository_open(struct hq_store *store, const struct hq_keyring *keyring, const char *region,
-                   struct hq_error *err)
+hq_repository_take(struct hq_store *store, const struct hq_keyring *keyring, const char *region,
+                   const struct hq_buf *text, struct hq_error *err)
 {
     HQ_AUTO(hq_repository_json_clear)
     struct hq_repository_json json = {0};
     struct hq_repository *repository;
 
-    if (fetch(store, &json, err) != 0 || check_all(&json, keyring, region, err) != 0) {
+    if (hq_repository_json_decode((const char *)text->data, text->len, &json, err) != 0 ||
+        check_all(&json, keyring, region, err) != 0) {
         (void)hq_error_prefix(err, "repository %s", hq_store_url(store));
         return NULL;
     }
@@ -131,4 +128,16 @@ hq_repository_open(struct hq_store *store, const struct hq_keyring *keyring, con
                                          .chunking = json.chunking,
                                          .created_us = json.created_us};
     return repository;
+}
+
+struct hq_repository *
+hq_repository_open(struct hq_store *store, const struct hq_keyring *keyring, const char *region,
+                   struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf text = {0};
+
+    if (hq_repository_fetch(store, &text, err) != 0)
+        return NULL;
+    return hq_repository_take(store, keyring, region, &text, err);
 }

@@ -65,6 +65,32 @@ created_repositories_open(void **state)
     assert_string_not_equal(err.hint, "");
 }
 
+/* A copy holds without the store, and no less is asked of it. */
+static void
+kept_text_is_taken(void **state)
+{
+    struct fixture *f = *state;
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf text = created(f), fetched = {0};
+    struct hq_repository *repository;
+    struct hq_error err = {0};
+
+    ASSERT_OK(hq_repository_fetch(f->store, &fetched, &err), &err);
+    assert_int_equal(fetched.len, text.len);
+    assert_memory_equal(fetched.data, text.data, text.len);
+    ASSERT_OK(hq_store_delete(f->store, "repository.json", &err), &err);
+    ASSERT_CODE(hq_repository_fetch(f->store, &fetched, &err), &err, HQ_E_MISSING);
+    repository = hq_repository_take(f->store, f->sidecar, "TR", &text, &err);
+    assert_non_null(repository);
+    assert_ptr_equal(repository->store, f->store);
+    assert_int_equal(repository->chunking.average, 262144);
+    free(repository);
+    assert_null(hq_repository_take(f->store, f->sidecar, "ES", &text, &err));
+    assert_int_equal(err.code, HQ_E_REGION);
+    text.data[text.len / 2] ^= 1;
+    assert_null(hq_repository_take(f->store, f->sidecar, "TR", &text, &err));
+}
+
 static void
 sidecar_can_not_create(void **state)
 {
@@ -277,6 +303,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(created_repositories_open),
+        FIXTURE_TEST(kept_text_is_taken),
         FIXTURE_TEST(sidecar_can_not_create),
         FIXTURE_TEST(missing_repository_is_missing),
         FIXTURE_TEST(members_are_checked),

@@ -31,4 +31,15 @@ int hq_repository_create(struct hq_store *store, const struct hq_keyring *keyrin
 struct hq_repository *hq_repository_open(struct hq_store *store, const struct hq_keyring *keyring,
                                          const char *region, struct hq_error *err) HQ_MUST_CHECK;
 
+enum {
+    HQ_REPOSITORY_TEXT_MAX = 1 << 20 /**< bytes of repository.json */
+};
+/** The two halves of hq_repository_open(): append the text of repository.json as it lies there. */
+int hq_repository_fetch(struct hq_store *store, struct hq_buf *out,
+                        struct hq_error *err) HQ_MUST_CHECK;
+/** Verify @p text, wherever it was kept since: signature and ids are the proof of what it says. */
+struct hq_repository *hq_repository_take(struct hq_store *store, const struct hq_keyring *keyring,
+                                         const char *region, const struct hq_buf *text,
+                                         struct hq_error *err) HQ_MUST_CHECK;
+
 #endif
