@@ -7,7 +7,7 @@ build="cmake ninja-build gcc libc6-dev pkg-config libpq-dev libcurl4-openssl-dev
 libsodium-dev libzstd-dev libxxhash-dev libsqlite3-dev libssl-dev libyaml-dev libjansson-dev
 libexpat1-dev libmicrohttpd-dev postgresql-15"
 test="$build git libcmocka-dev clang clang-format libclang-rt-14-dev python3 python3-nacl
-python3-zstandard mandoc bsdextrautils libfaketime strace procps openssl curl ceph-mon ceph-osd radosgw ceph-common
+python3-zstandard python3-xxhash mandoc bsdextrautils libfaketime strace procps openssl curl ceph-mon ceph-osd radosgw ceph-common
 swift-proxy swift-account swift-container swift-object haproxy iproute2
 python3-psycopg2 prometheus"
 

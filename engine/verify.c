@@ -6,9 +6,9 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "repository/chunk_reader.h"
 #include "repository/index.h"
 #include "repository/wal.h"
-#include "restore/manifest_reader.h"
 #include "restore/plan.h"
 #include "verify_internal.h"
 
@@ -232,7 +232,7 @@ check_backup(struct verify *v, const struct found *object, struct hq_error *err)
     v->result->bytes += object->size;
     if (hq_root_read(v->repository, cluster, backup, &root, err) != 0)
         return -1;
-    b.reader = hq_chunk_reader_new(v->repository, v->index, err);
+    b.reader = hq_chunk_reader_of_index(v->repository, v->index, err);
     if (b.reader == NULL)
         return -1;
     failed = hq_manifest_read(b.reader, &root, check_entry, &b, err);

@@ -7,7 +7,7 @@
 
 #include <sys/types.h>
 
-#include "restore/manifest_reader.h"
+#include "repository/chunk_reader.h"
 #include "restore/postgres.h"
 
 struct target_file {

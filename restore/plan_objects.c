@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "plan_internal.h"
-#include "restore/manifest_reader.h"
+#include "repository/chunk_reader.h"
 
 /* Packs that the backup needs: collected with repeats, sorted, made unique. */
 struct needed {
@@ -208,7 +208,7 @@ plan_check_objects(const struct hq_repository *repository, struct hq_plan *plan,
 
     if (load_index(repository, plan, allow_damaged, err) != 0)
         return -1;
-    n.reader = hq_chunk_reader_new(repository, plan->index, err);
+    n.reader = hq_chunk_reader_of_index(repository, plan->index, err);
     if (n.reader != NULL && hq_manifest_read(n.reader, &plan->root, need_entry, &n, err) == 0)
         result = check_packs(repository, &n, err);
     hq_chunk_reader_free(n.reader);

@@ -109,7 +109,7 @@ hq_restore_postgres(const struct hq_repository *repository, const struct hq_plan
     int failed = -1;
 
     *result = (struct hq_restore_result){0};
-    layout.reader = hq_chunk_reader_new(repository, plan->index, err);
+    layout.reader = hq_chunk_reader_of_index(repository, plan->index, err);
     if (layout.reader != NULL)
         failed = restore(repository, &layout, result, err);
     layout_clear(&layout);

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "cli/output.h"
 #include "command.h"
-#include "restore/manifest_reader.h"
+#include "repository/chunk_reader.h"
 #include "restore/plan.h"
 
 struct show {
@@ -83,7 +83,7 @@ show(const struct hq_command_line *line, const struct hq_site *site, const struc
 {
     struct hq_index_map *index = hq_index_map_load(site->repository, NULL, err);
     struct hq_chunk_reader *reader =
-        index != NULL ? hq_chunk_reader_new(site->repository, index, err) : NULL;
+        index != NULL ? hq_chunk_reader_of_index(site->repository, index, err) : NULL;
     struct show s = {.damaged = json_array()};
     json_t *out;
     int failed = -1;

@@ -102,7 +102,9 @@ map_pages(struct hq_backup_writer *w, const uint8_t *pages, uint32_t count, uint
     *kept = 0;
     for (uint32_t i = 0; i < count; i++)
         *kept += !is_zero(w, pages + (size_t)i * w->block_size);
-    if (*kept > 0 && hq_page_map_add_chunk(map, &(struct hq_id){{0}}, *kept, err) != 0)
+    if (*kept > 0 &&
+        hq_page_map_add_chunk(
+            map, &(struct hq_page_chunk){.pages = *kept, .sums = HQ_PAGE_SUMS_NONE}, err) != 0)
         return -1;
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *page = pages + (size_t)i * w->block_size;

@@ -9,7 +9,7 @@ enum {
     FIRST_SLOTS = 1024
 };
 
-_Static_assert(HQ_CHUNK_PAGE_MAP_MAX < 1 << RAW_BITS && HQ_CHUNK_PAGE_MAP < 1 << KIND_BITS,
+_Static_assert(HQ_CHUNK_PAGE_MAP_MAX < 1 << RAW_BITS && HQ_CHUNK_PAGE_SUMS < 1 << KIND_BITS,
                "raw length, kind and codec share one word");
 
 /* 52 bytes a chunk: a repository of 10 TiB has some 40 million of them. */

@@ -54,14 +54,15 @@ make_all(struct maker *m)
     json_t *metadata_pack = make_metadata_pack(m, &packs[1]);
     json_t *json = json_pack(
         "{s:s, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:[o, o], s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o}",
+        "s:o, s:o, s:o}",
         "format", "hq-backup vectors", "version", 1, "repository_id",
         hex(hq_keyring_repository_id(m->restore), HQ_REPOSITORY_ID_BYTES), "region",
         hq_keyring_region(m->restore), "bind", hex(hq_keyring_bind(m->restore), 32), "derivations",
         make_derivations(m), "chunks", make_chunks(m), "gear", make_gear(m), "cuts", make_cuts(m),
         "packs", data_pack, metadata_pack, "index", make_index(m, packs), "root", make_root(m),
-        "audit", make_audit(m), "page_map", make_page_map(m), "entries", make_entries(m), "wal",
-        make_wal(m), "repository_json", make_repository_json(m));
+        "audit", make_audit(m), "page_map", make_page_map(m), "page_map_1", make_page_map_1(),
+        "page_sum", make_page_sum(m), "entries", make_entries(m), "wal", make_wal(m),
+        "repository_json", make_repository_json(m));
 
     hq_pack_free(packs[0]);
     hq_pack_free(packs[1]);

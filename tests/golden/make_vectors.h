@@ -39,6 +39,8 @@ json_t *make_index(struct maker *m, struct hq_pack *const packs[2]);
 json_t *make_audit(struct maker *m);
 json_t *make_root(struct maker *m);
 json_t *make_page_map(struct maker *m);
+json_t *make_page_map_1(void);
+json_t *make_page_sum(struct maker *m);
 json_t *make_entries(struct maker *m);
 json_t *make_wal(struct maker *m);
 json_t *make_repository_json(struct maker *m);

@@ -28,7 +28,8 @@ json_t *
 make_derivations(struct maker *m)
 {
     static const char *const identity[] = {"key-id",         "chunk-data",    "chunk-pages",
-                                           "chunk-manifest", "chunk-pagemap", "gear"};
+                                           "chunk-manifest", "chunk-pagemap", "chunk-pagesums",
+                                           "page-sum",       "gear"};
     static const char *const metadata[] = {"key-id",         "pack-data", "pack-metadata",
                                            "pack-directory", "object",    "wal"};
     static const uint8_t extra[3] = {0, 1, 255};
@@ -50,7 +51,7 @@ make_chunks(struct maker *m)
     static const char *const texts[] = {"", "abc"};
     json_t *all = json_array();
 
-    for (int kind = HQ_CHUNK_DATA; kind <= HQ_CHUNK_PAGE_MAP; kind++)
+    for (int kind = HQ_CHUNK_DATA; kind <= HQ_CHUNK_PAGE_SUMS; kind++)
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
             struct hq_id id;
 

@@ -224,18 +224,58 @@ make_page_map(struct maker *m)
     struct hq_page_map map = {.block_size = PAGE};
     HQ_AUTO(hq_buf_clear)
     struct hq_buf bytes = {0};
-    struct hq_id a = {{1}}, b = {{2}};
+    const struct hq_page_chunk a = {.id = {{1}}, .pages = 64, .sums = 0, .first_sum = 2};
+    const struct hq_page_chunk b = {.id = {{2}}, .pages = 3, .sums = HQ_PAGE_SUMS_NONE};
+    const struct hq_page_sums sums = {.id = {{3}}, .count = 66};
 
-    need(m, hq_page_map_add_chunk(&map, &a, 64, &m->err));
-    need(m, hq_page_map_add_chunk(&map, &b, 3, &m->err));
+    need(m, hq_page_map_add_sums(&map, &sums, &m->err));
+    need(m, hq_page_map_add_chunk(&map, &a, &m->err));
+    need(m, hq_page_map_add_chunk(&map, &b, &m->err));
     need(m, hq_page_map_add_run(&map, 60, 0, 4, &m->err));
     need(m, hq_page_map_add_run(&map, 1000, HQ_PAGE_RUN_ZERO, 0, &m->err));
     need(m, hq_page_map_add_run(&map, 2, 1, 1, &m->err));
     need(m, hq_page_map_encode(&map, &bytes, &m->err));
-    return json_pack("{s:o, s:i, s:i, s:[[o, i], [o, i]], s:[[i, i, i], [i, I, i], [i, i, i]]}",
+    return json_pack("{s:o, s:i, s:i, s:[[o, i, i, i], [o, i, I, i]],"
+                     " s:[[i, i, i], [i, I, i], [i, i, i]], s:[[o, i]]}",
                      "bytes", hex(bytes.data, bytes.len), "block_size", PAGE, "blocks", 1062,
-                     "chunks", hex(a.bytes, HQ_ID_BYTES), 64, hex(b.bytes, HQ_ID_BYTES), 3, "runs",
-                     60, 0, 4, 1000, (json_int_t)HQ_PAGE_RUN_ZERO, 0, 2, 1, 1);
+                     "chunks", hex(a.id.bytes, HQ_ID_BYTES), 64, 0, 2, hex(b.id.bytes, HQ_ID_BYTES),
+                     3, (json_int_t)HQ_PAGE_SUMS_NONE, 0, "runs", 60, 0, 4, 1000,
+                     (json_int_t)HQ_PAGE_RUN_ZERO, 0, 2, 1, 1, "sums",
+                     hex(sums.id.bytes, HQ_ID_BYTES), 66);
+}
+
+/* What writers wrote before there were page sums: readers read it for ever. */
+json_t *
+make_page_map_1(void)
+{
+    static const char header[] = "01000000"
+                                 "00200000"
+                                 "26040000"
+                                 "02000000"
+                                 "03000000";
+    static const char runs[] = "3c0000000000000004000000"
+                               "e8030000ffffffff00000000"
+                               "020000000100000001000000";
+    char bytes[512], a[] = "01", b[] = "02", rest[63];
+
+    memset(rest, '0', 62);
+    rest[62] = '\0';
+    (void)snprintf(bytes, sizeof bytes, "%s%s%s40000000%s%s03000000%s", header, a, rest, b, rest,
+                   runs);
+    return json_pack("{s:s, s:i, s:i, s:[[s+, i], [s+, i]], s:[[i, i, i], [i, I, i], [i, i, i]]}",
+                     "bytes", bytes, "block_size", PAGE, "blocks", 1062, "chunks", a, rest, 64, b,
+                     rest, 3, "runs", 60, 0, 4, 1000, (json_int_t)HQ_PAGE_RUN_ZERO, 0, 2, 1, 1);
+}
+
+json_t *
+make_page_sum(struct maker *m)
+{
+    uint8_t page[PAGE];
+
+    for (size_t i = 0; i < sizeof page; i++)
+        page[i] = (uint8_t)i;
+    return json_pack("{s:s, s:i, s:o}", "page", "byte i is i modulo 256", "block_size", PAGE, "sum",
+                     number64(hq_page_sum(m->ids, page, sizeof page)));
 }
 
 json_t *

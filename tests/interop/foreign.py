@@ -168,7 +168,7 @@ def _break_map(made: Backup, case: str) -> None:
         "map-pages": page_map([(pages[0][0], 2)], [(1, 0, 0)]),
         "map-longer": page_map(pages, [(1, 0, 0)]) + b"\0",
         "map-reserved": b"\1\1" + page_map(pages, [(1, 0, 0)])[2:],
-        "map-version": b"\2" + page_map(pages, [(1, 0, 0)])[1:]}
+        "map-version": b"\3" + page_map(pages, [(1, 0, 0)])[1:]}
     if case == "map-size":
         made.relation(b"base/5/1260", page_map(pages, [(1, 0, 0)]), 2 * PAGE)
     else:

@@ -234,6 +234,8 @@ def read_manifest(pieces: Iterable[bytes]) -> Iterator[Entry]:
 
 PAGE_MAP_HEADER = struct.Struct("<B3sIIII")
 PAGE_MAP_RUN = struct.Struct("<III")
+PAGE_CHUNK = struct.Struct("<32sIII")
+NO_SUMS = 0xFFFFFFFF
 ZEROS = 0xFFFFFFFF
 MOST_BLOCKS = 1 << 20
 
@@ -258,24 +260,50 @@ def _check_run(run: tuple[int, int, int], chunks: list[tuple[bytes, int]]) -> No
         need(slot + length <= chunks[chunk][1], "page map: a run beyond its chunk")
 
 
+def _page_chunks(data: bytes, version: int) -> tuple[list[tuple[bytes, int]], list[tuple[int, int]]]:
+    """The chunks of a page map as (id, pages), and where each one's sums are."""
+    if version == 1:
+        return list(CHUNK_REFERENCE.iter_unpack(data)), []
+    listed = list(PAGE_CHUNK.iter_unpack(data))
+    return [item[:2] for item in listed], [item[2:] for item in listed]
+
+
+def _check_sums(chunks: list[tuple[bytes, int]], places: list[tuple[int, int]],
+                sums: list[tuple[bytes, int]]) -> None:
+    need(all(1 <= count <= MOST_BLOCKS for _, count in sums), "page map: page sums")
+    for (_, pages), (number, first) in zip(chunks, places):
+        if number == NO_SUMS:
+            need(first == 0, "page map: place without page sums")
+        else:
+            need(number < len(sums) and first + pages <= sums[number][1],
+                 "page map: page sums of a chunk")
+
+
 def read_page_map(data: bytes, size: int) -> PageMap:
     """A page map, whose file has size bytes (§11)."""
     need(len(data) >= PAGE_MAP_HEADER.size, "page map: cut short")
-    version, reserved, block_size, blocks, chunks, runs = PAGE_MAP_HEADER.unpack_from(data)
-    need(version == 1, f"page map: version {version}", "UNSUPPORTED")
+    version, reserved, block_size, blocks, count, runs = PAGE_MAP_HEADER.unpack_from(data)
+    need(version != 0, "page map: version 0")
+    need(version <= 2, f"page map: version {version}", "UNSUPPORTED")
     check_zero(reserved, "page map")
     need(512 <= block_size <= 32768 and not block_size & (block_size - 1), "page map: block size")
     need(1 <= blocks <= MOST_BLOCKS, "page map: blocks")
-    middle = PAGE_MAP_HEADER.size + chunks * CHUNK_REFERENCE.size
-    need(len(data) == middle + runs * PAGE_MAP_RUN.size, "page map: length")
-    listed = list(CHUNK_REFERENCE.iter_unpack(data[PAGE_MAP_HEADER.size : middle]))
-    need(all(1 <= pages <= 64 for _, pages in listed), "page map: pages of a chunk")
-    described = list(PAGE_MAP_RUN.iter_unpack(data[middle:]))
+    start = PAGE_MAP_HEADER.size + (4 if version == 2 else 0)
+    need(len(data) >= start, "page map: cut short")
+    sum_chunks = struct.unpack_from("<I", data, PAGE_MAP_HEADER.size)[0] if version == 2 else 0
+    middle = start + count * (PAGE_CHUNK if version == 2 else CHUNK_REFERENCE).size
+    end = middle + runs * PAGE_MAP_RUN.size
+    need(len(data) == end + sum_chunks * CHUNK_REFERENCE.size, "page map: length")
+    chunks, places = _page_chunks(data[start:middle], version)
+    need(all(1 <= pages <= 64 for _, pages in chunks), "page map: pages of a chunk")
+    sums = list(CHUNK_REFERENCE.iter_unpack(data[end:]))
+    _check_sums(chunks, places, sums)
+    described = list(PAGE_MAP_RUN.iter_unpack(data[middle:end]))
     for run in described:
-        _check_run(run, listed)
+        _check_run(run, chunks)
     need(sum(run[0] for run in described) == blocks, "page map: its runs' lengths")
     need(blocks * block_size == size, "page map: not of a file of this size")
-    return PageMap(block_size, blocks, listed, described)
+    return PageMap(block_size, blocks, chunks, described)
 
 
 def check_damaged(entry: Entry, page_map: PageMap) -> None:

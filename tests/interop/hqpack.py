@@ -9,13 +9,14 @@ from hqbase import (
 )
 from hqkeys import KeyFile
 
-DATA, PAGES, MANIFEST, PAGE_MAP = 1, 2, 3, 4
+DATA, PAGES, MANIFEST, PAGE_MAP, PAGE_SUMS = 1, 2, 3, 4, 5
 ID_LABEL = {DATA: "chunk-data", PAGES: "chunk-pages", MANIFEST: "chunk-manifest",
-            PAGE_MAP: "chunk-pagemap"}
-LARGEST_RAW = {DATA: 4 * MIB, PAGES: 2 * MIB, MANIFEST: 4 * MIB, PAGE_MAP: 64 * MIB}
+            PAGE_MAP: "chunk-pagemap", PAGE_SUMS: "chunk-pagesums"}
+LARGEST_RAW = {DATA: 4 * MIB, PAGES: 2 * MIB, MANIFEST: 4 * MIB, PAGE_MAP: 64 * MIB,
+               PAGE_SUMS: 8 * MIB}
 DATA_PACK, METADATA_PACK = 1, 2
 PACK_OF_KIND = {DATA: DATA_PACK, PAGES: DATA_PACK, MANIFEST: METADATA_PACK,
-                PAGE_MAP: METADATA_PACK}
+                PAGE_MAP: METADATA_PACK, PAGE_SUMS: METADATA_PACK}
 
 PACK_HEADER = struct.Struct("<8sHHII4s16s80s8s")
 PACK_ENTRY = struct.Struct("<32sIIIBB2s")

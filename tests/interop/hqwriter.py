@@ -251,3 +251,14 @@ def page_map(chunks: list[tuple[bytes, int]], runs: list[tuple[int, int, int]],
             + b"".join(struct.pack("<III", *run) for run in runs))
 
 
+def summed_map(chunks: list[tuple[bytes, int]], runs: list[tuple[int, int, int]],
+               places: list[tuple[int, int]], sums: list[int]) -> bytes:
+    """A page map of version 2; places are those of the chunks' sums, sums are counts."""
+    return (struct.pack("<B3sIIIII", 2, b"", 8192, sum(run[0] for run in runs), len(chunks),
+                        len(runs), len(sums))
+            + b"".join(struct.pack("<32sIII", *chunk, *place)
+                       for chunk, place in zip(chunks, places))
+            + b"".join(struct.pack("<III", *run) for run in runs)
+            + b"".join(struct.pack("<32sI", bytes(32), count) for count in sums))
+
+

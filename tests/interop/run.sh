@@ -1,7 +1,7 @@
 #!/bin/bash
 # The independent reader against the engine: its own tests, the golden vectors, and a real cluster's
 # repository, which it must restore byte for byte as hq-restore does. Debian's python3, with
-# python3-nacl and python3-zstandard.
+# python3-nacl, python3-zstandard and python3-xxhash.
 . "$(dirname "$0")/../integration/lib.sh"
 export PYTHONDONTWRITEBYTECODE=1
 python=/usr/bin/python3

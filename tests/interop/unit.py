@@ -21,7 +21,7 @@ from hqkeys import KeyFile, check_repository, read_key_file
 from hqmanifest import read_entry, read_manifest, read_page_map
 from hqpack import DATA, PAGES, read_index, read_pack
 from hqwal import chain_of, check_history, parse_name, read_header
-from hqwriter import Keys, entry, field, page_map
+from hqwriter import Keys, entry, field, page_map, summed_map
 from unit_sample import (
     MIB, ONE, PAGE, ROOT_NAME, SAMPLE, SEGMENT, WAL_FOLDER, Case, Lines, MemoryStore, damaged,
     ids, pack_name, read_all,
@@ -368,7 +368,12 @@ class Manifests(Case):
                     page_map(chunk, run, block_size=256), page_map([], [], 0), b"\1"):
             self.fails("CORRUPT", read_page_map, bad, 4 * PAGE)
         self.fails("CORRUPT", read_page_map, page_map(chunk, run), 4 * PAGE + 1)
-        self.fails("UNSUPPORTED", read_page_map, b"\2" + page_map(chunk, run)[1:], 4 * PAGE)
+        self.fails("CORRUPT", read_page_map, b"\0" + page_map(chunk, run)[1:], 4 * PAGE)
+        self.assertEqual(read_page_map(summed_map(chunk, run, [(0, 3)], [7]), 4 * PAGE).chunks, chunk)
+        for place, count in (((1, 0), 4), ((0, 4), 4), ((0xFFFFFFFF, 1), 4), ((0, 0), 0),
+                             ((0, 0), 2**20 + 1)):
+            self.fails("CORRUPT", read_page_map, summed_map(chunk, run, [place], [count]), 4 * PAGE)
+        self.fails("UNSUPPORTED", read_page_map, b"\3" + page_map(chunk, run)[1:], 4 * PAGE)
         self.fails("UNSUPPORTED", read_page_map, b"\1\1" + page_map(chunk, run)[2:], 4 * PAGE)
 
 

@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 #include "fixture.h"
+#include "repository/chunk_reader.h"
 #include "repository/pagemap.h"
-#include "restore/manifest_reader.h"
 
 #define FILE_OF(p, n, s)                                                                           \
     {                                                                                              \
@@ -148,7 +148,7 @@ check_backup(struct fixture *f, const struct hq_root *root, const struct fixture
     struct hq_error err = {0};
 
     assert_non_null(r.map = hq_index_map_load(&f->repository, NULL, &err));
-    assert_non_null(r.chunks = hq_chunk_reader_new(&f->repository, r.map, &err));
+    assert_non_null(r.chunks = hq_chunk_reader_of_index(&f->repository, r.map, &err));
     assert_non_null(r.ids = hq_chunk_ids_new(f->restore, &err));
     ASSERT_OK(hq_manifest_read(r.chunks, root, check_entry, &r, &err), &err);
     assert_int_equal(r.seen, count);
@@ -326,7 +326,7 @@ damaged_pages_are_listed(void **state)
     assert_int_equal(statistics.damaged_pages, 2);
     assert_int_equal(root.damaged_pages, 2);
     assert_non_null(map = hq_index_map_load(&f->repository, NULL, &err));
-    assert_non_null(reader = hq_chunk_reader_new(&f->repository, map, &err));
+    assert_non_null(reader = hq_chunk_reader_of_index(&f->repository, map, &err));
     ASSERT_OK(hq_manifest_read(reader, &root, check_damaged, NULL, &err), &err);
     hq_chunk_reader_free(reader);
     hq_index_map_free(map);

@@ -288,11 +288,13 @@ page_map(struct fixture *f, struct hq_error *err)
     struct hq_page_map map = {.block_size = 8192}, back = {0};
     HQ_AUTO(hq_buf_clear)
     struct hq_buf bytes = {0};
-    struct hq_id id = {{1}};
+    const struct hq_page_sums sums = {.id = {{2}}, .count = 2};
 
     (void)f;
     for (uint32_t i = 0; i < 20; i++)
-        if (hq_page_map_add_chunk(&map, &id, 2, err) != 0 ||
+        if (hq_page_map_add_sums(&map, &sums, err) != 0 ||
+            hq_page_map_add_chunk(&map, &(struct hq_page_chunk){.id = {{1}}, .pages = 2, .sums = i},
+                                  err) != 0 ||
             hq_page_map_add_run(&map, 1, i, 1, err) != 0)
             return -1;
     if (hq_page_map_encode(&map, &bytes, err) != 0)

@@ -16,16 +16,20 @@ put_run(struct hq_page_map *map, uint32_t length, uint32_t chunk, uint32_t slot)
     ASSERT_OK(hq_page_map_add_run(map, length, chunk, slot, &err), &err);
 }
 
+static const struct hq_page_chunk first = {.id = {{1}}, .pages = 30, .sums = 0, .first_sum = 70};
+static const struct hq_page_chunk second = {.id = {{2}}, .pages = 64, .sums = HQ_PAGE_SUMS_NONE};
+
 /* 100 blocks: 20 of chunk 0, 30 zeros, 40 of chunk 1 in two stretches, 10 of chunk 0. */
 static struct hq_page_map
 sample_map(void)
 {
     struct hq_page_map map = {.block_size = 8192};
-    struct hq_id a = {{1}}, b = {{2}};
+    const struct hq_page_sums sums = {.id = {{3}}, .count = 100};
     struct hq_error err = {0};
 
-    ASSERT_OK(hq_page_map_add_chunk(&map, &a, 30, &err), &err);
-    ASSERT_OK(hq_page_map_add_chunk(&map, &b, 64, &err), &err);
+    ASSERT_OK(hq_page_map_add_sums(&map, &sums, &err), &err);
+    ASSERT_OK(hq_page_map_add_chunk(&map, &first, &err), &err);
+    ASSERT_OK(hq_page_map_add_chunk(&map, &second, &err), &err);
     put_run(&map, 15, 0, 0);
     put_run(&map, 5, 0, 15); /* continues */
     put_run(&map, 10, HQ_PAGE_RUN_ZERO, 0);
@@ -49,11 +53,13 @@ maps_round_trip(void **state)
     assert_int_equal(map.blocks, 100);
     assert_int_equal(map.run_count, 5);
     ASSERT_OK(hq_page_map_encode(&map, &bytes, &err), &err);
-    assert_int_equal(bytes.len, 20 + 2 * 36 + 5 * 12);
+    assert_int_equal(bytes.len, 24 + 2 * 44 + 5 * 12 + 36);
     ASSERT_OK(hq_page_map_decode(bytes.data, bytes.len, &back, &err), &err);
     assert_int_equal(back.block_size, 8192);
     assert_int_equal(back.blocks, 100);
     assert_int_equal(back.runs[2].slot, 34);
+    assert_int_equal(back.chunks[0].first_sum, 70);
+    assert_int_equal(back.sums[0].count, 100);
     ASSERT_OK(hq_page_map_encode(&back, &again, &err), &err);
     assert_int_equal(again.len, bytes.len);
     assert_memory_equal(again.data, bytes.data, bytes.len);
@@ -81,7 +87,7 @@ zeros_need_no_chunk(void **state)
     assert_int_equal(back.chunk_count, 0);
     /* Blocks without a run. */
     hq_set_u32(bytes.data + 16, 0);
-    ASSERT_CODE(hq_page_map_decode(bytes.data, 20, &back, &err), &err, HQ_E_CORRUPT);
+    ASSERT_CODE(hq_page_map_decode(bytes.data, 24, &back, &err), &err, HQ_E_CORRUPT);
 }
 
 static void
@@ -91,15 +97,25 @@ caller_keeps_the_limits(void **state)
     struct hq_page_map map = {.block_size = 8192};
     HQ_AUTO(hq_buf_clear)
     struct hq_buf out = {0};
-    struct hq_id id = {{1}};
+    struct hq_page_chunk chunk = {.id = {{1}}, .sums = HQ_PAGE_SUMS_NONE};
+    struct hq_page_sums sums = {.id = {{2}}};
     struct hq_error err = {0};
 
     (void)state;
     ASSERT_CODE(hq_page_map_encode(&map, &out, &err), &err, HQ_E_USAGE);
-    ASSERT_CODE(hq_page_map_add_chunk(&map, &id, 0, &err), &err, HQ_E_USAGE);
-    ASSERT_CODE(hq_page_map_add_chunk(&map, &id, 65, &err), &err, HQ_E_USAGE);
+    ASSERT_CODE(hq_page_map_add_chunk(&map, &chunk, &err), &err, HQ_E_USAGE);
+    chunk.pages = 65;
+    ASSERT_CODE(hq_page_map_add_chunk(&map, &chunk, &err), &err, HQ_E_USAGE);
+    chunk.pages = 64;
+    chunk.sums = 0;
+    ASSERT_CODE(hq_page_map_add_chunk(&map, &chunk, &err), &err, HQ_E_USAGE);
+    ASSERT_CODE(hq_page_map_add_sums(&map, &sums, &err), &err, HQ_E_USAGE);
+    sums.count = 63;
+    ASSERT_OK(hq_page_map_add_sums(&map, &sums, &err), &err);
+    ASSERT_CODE(hq_page_map_add_chunk(&map, &chunk, &err), &err, HQ_E_USAGE);
+    chunk.sums = HQ_PAGE_SUMS_NONE;
     ASSERT_CODE(hq_page_map_add_run(&map, 1, 0, 0, &err), &err, HQ_E_USAGE);
-    ASSERT_OK(hq_page_map_add_chunk(&map, &id, 64, &err), &err);
+    ASSERT_OK(hq_page_map_add_chunk(&map, &chunk, &err), &err);
     ASSERT_CODE(hq_page_map_add_run(&map, 0, 0, 0, &err), &err, HQ_E_USAGE);
     ASSERT_CODE(hq_page_map_add_run(&map, 1, 0, 64, &err), &err, HQ_E_USAGE);
     ASSERT_CODE(hq_page_map_add_run(&map, 65, 0, 0, &err), &err, HQ_E_USAGE);
@@ -118,7 +134,9 @@ static void
 decoder_keeps_the_limits(void **state)
 {
     enum {
-        RUNS = 20 + 2 * 36
+        CHUNKS = 24,
+        RUNS = CHUNKS + 2 * 44,
+        SUMS = RUNS + 5 * 12
     };
     static const struct {
         size_t offset;
@@ -126,9 +144,10 @@ decoder_keeps_the_limits(void **state)
         enum hq_code expected;
     } cases[] = {
         {0, 0, HQ_E_CORRUPT},
-        {0, 2, HQ_E_UNSUPPORTED},
-        {0, 1 | 1 << 8, HQ_E_UNSUPPORTED},
-        {0, 1 | 1 << 24, HQ_E_UNSUPPORTED},
+        {0, 1, HQ_E_CORRUPT},
+        {0, 3, HQ_E_UNSUPPORTED},
+        {0, 2 | 1 << 8, HQ_E_UNSUPPORTED},
+        {0, 2 | 1 << 24, HQ_E_UNSUPPORTED},
         {4, 0, HQ_E_CORRUPT},
         {4, 256, HQ_E_CORRUPT},
         {4, 65536, HQ_E_CORRUPT},
@@ -141,9 +160,18 @@ decoder_keeps_the_limits(void **state)
         {12, UINT32_MAX, HQ_E_CORRUPT},
         {16, 4, HQ_E_CORRUPT},
         {16, UINT32_MAX, HQ_E_CORRUPT},
-        {20 + 32, 0, HQ_E_CORRUPT},
-        {20 + 32, 65, HQ_E_CORRUPT},
-        {20 + 32, 29, HQ_E_CORRUPT}, /* a run needs 30 */
+        {20, 0, HQ_E_CORRUPT},
+        {20, UINT32_MAX, HQ_E_CORRUPT},
+        {CHUNKS + 32, 0, HQ_E_CORRUPT},
+        {CHUNKS + 32, 65, HQ_E_CORRUPT},
+        {CHUNKS + 32, 29, HQ_E_CORRUPT}, /* a run needs 30 */
+        {CHUNKS + 36, 1, HQ_E_CORRUPT},
+        {CHUNKS + 36, UINT32_MAX, HQ_E_CORRUPT}, /* none, and yet a place */
+        {CHUNKS + 40, 71, HQ_E_CORRUPT},
+        {CHUNKS + 40, UINT32_MAX, HQ_E_CORRUPT},
+        {SUMS + 32, 99, HQ_E_CORRUPT},
+        {SUMS + 32, 0, HQ_E_CORRUPT},
+        {SUMS + 32, (1 << 20) + 1, HQ_E_CORRUPT},
         {RUNS, 0, HQ_E_CORRUPT},
         {RUNS, 31, HQ_E_CORRUPT},
         {RUNS, UINT32_MAX, HQ_E_CORRUPT},

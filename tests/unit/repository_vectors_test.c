@@ -92,7 +92,7 @@ derivations_agree(void **state)
 
     assert_bytes(vectors, "bind", hq_keyring_bind(f->sidecar), 32);
     assert_bytes(vectors, "repository_id", hq_keyring_repository_id(f->sidecar), 16);
-    assert_int_equal(json_array_size(member("derivations")), 18);
+    assert_int_equal(json_array_size(member("derivations")), 20);
     json_array_foreach(member("derivations"), i, one)
     {
         const char *label = json_string_value(json_object_get(one, "label"));
@@ -118,7 +118,7 @@ chunk_ids_agree(void **state)
     size_t i;
     json_t *one;
 
-    assert_int_equal(json_array_size(member("chunks")), 8);
+    assert_int_equal(json_array_size(member("chunks")), 10);
     json_array_foreach(member("chunks"), i, one)
     {
         HQ_AUTO(hq_buf_clear)
@@ -335,16 +335,14 @@ audit_record_opens(void **state)
 }
 
 static void
-page_map_decodes(void **state)
+check_page_map(const json_t *vector, uint32_t sums)
 {
-    const json_t *vector = member("page_map");
     HQ_AUTO(hq_buf_clear)
     struct hq_buf bytes = bytes_of(vector, "bytes");
     HQ_AUTO(hq_page_map_clear)
     struct hq_page_map map = {0};
     struct hq_error err = {0};
 
-    (void)state;
     ASSERT_OK(hq_page_map_decode(bytes.data, bytes.len, &map, &err), &err);
     assert_int_equal(map.block_size, integer_of(vector, "block_size"));
     assert_int_equal(map.blocks, integer_of(vector, "blocks"));
@@ -358,6 +356,39 @@ page_map_decodes(void **state)
         assert_int_equal(map.runs[i].chunk, json_integer_value(json_array_get(run, 1)));
         assert_int_equal(map.runs[i].slot, json_integer_value(json_array_get(run, 2)));
     }
+    assert_int_equal(map.sums_count, sums);
+    for (uint32_t i = 0; i < map.chunk_count; i++) {
+        const json_t *chunk = json_array_get(json_object_get(vector, "chunks"), i);
+        const json_t *place = json_array_get(chunk, 2);
+
+        assert_int_equal(map.chunks[i].sums,
+                         place == NULL ? HQ_PAGE_SUMS_NONE : json_integer_value(place));
+        assert_int_equal(map.chunks[i].first_sum, json_integer_value(json_array_get(chunk, 3)));
+    }
+}
+
+static void
+page_maps_decode(void **state)
+{
+    (void)state;
+    check_page_map(member("page_map"), 1);
+    check_page_map(member("page_map_1"), 0);
+}
+
+static void
+page_sums_agree(void **state)
+{
+    const struct fixture *f = *state;
+    struct hq_error err = {0};
+    struct hq_chunk_ids *ids = hq_chunk_ids_new(f->restore, &err);
+    uint8_t page[8192];
+
+    assert_non_null(ids);
+    for (size_t i = 0; i < sizeof page; i++)
+        page[i] = (uint8_t)i;
+    assert_true(hq_page_sum(ids, page, sizeof page) ==
+                strtoull(json_string_value(json_object_get(member("page_sum"), "sum")), NULL, 0));
+    hq_chunk_ids_free(ids);
 }
 
 struct listing {
@@ -466,9 +497,9 @@ main(void)
         FIXTURE_TEST(derivations_agree),  FIXTURE_TEST(chunk_ids_agree),
         FIXTURE_TEST(cut_points_agree),   FIXTURE_TEST(packs_open),
         FIXTURE_TEST(index_opens),        FIXTURE_TEST(root_opens),
-        FIXTURE_TEST(audit_record_opens), cmocka_unit_test(page_map_decodes),
-        cmocka_unit_test(entries_decode), FIXTURE_TEST(wal_opens),
-        FIXTURE_TEST(repository_opens),
+        FIXTURE_TEST(audit_record_opens), cmocka_unit_test(page_maps_decode),
+        FIXTURE_TEST(page_sums_agree),    cmocka_unit_test(entries_decode),
+        FIXTURE_TEST(wal_opens),          FIXTURE_TEST(repository_opens),
     };
 
     return cmocka_run_group_tests(tests, load_vectors, drop_vectors);

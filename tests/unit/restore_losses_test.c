@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "restore/manifest_reader.h"
+#include "repository/chunk_reader.h"
 #include "restore_attempt.h"
 
 struct find {
@@ -47,7 +47,7 @@ damage_chunk(struct attempt *a, const char *path, size_t chunk, bool page_map)
     char name[HQ_OBJECT_NAME_MAX + 1];
     struct hq_error err = {0};
 
-    find.reader = hq_chunk_reader_new(&a->f->repository, a->plan.index, &err);
+    find.reader = hq_chunk_reader_of_index(&a->f->repository, a->plan.index, &err);
     assert_non_null(find.reader);
     ASSERT_OK(hq_manifest_read(find.reader, &a->plan.root, find_chunk, &find, &err), &err);
     hq_chunk_reader_free(find.reader);

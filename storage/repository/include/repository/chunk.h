@@ -13,6 +13,7 @@ enum hq_chunk_kind {
     HQ_CHUNK_PAGES = 2,
     HQ_CHUNK_MANIFEST = 3,
     HQ_CHUNK_PAGE_MAP = 4,
+    HQ_CHUNK_PAGE_SUMS = 5,
 };
 
 enum hq_codec {
@@ -24,13 +25,14 @@ enum {
     HQ_CHUNK_DATA_MAX = 4 << 20,
     HQ_CHUNK_PAGES_MAX = 2 << 20,
     HQ_CHUNK_PAGE_MAP_MAX = 64 << 20,
+    HQ_CHUNK_PAGE_SUMS_MAX = 8 << 20,
     HQ_PAGES_PER_CHUNK = 64,
 };
 
 /** Raw bytes a chunk of @p kind may have; 0 for an unknown kind. */
 uint32_t hq_chunk_raw_max(unsigned kind);
 
-/** The four identity keys, derived once. */
+/** The identity keys and the seed of page sums, derived once. */
 struct hq_chunk_ids;
 struct hq_chunk_ids *hq_chunk_ids_new(const struct hq_keyring *keyring,
                                       struct hq_error *err) HQ_MUST_CHECK;
@@ -38,6 +40,9 @@ void hq_chunk_ids_free(struct hq_chunk_ids *ids);
 /** The id of bytes: plaintext, but for HQ_CHUNK_PAGES the frame before sealing. */
 void hq_chunk_id(const struct hq_chunk_ids *ids, enum hq_chunk_kind kind, const void *bytes,
                  size_t len, struct hq_id *out);
+
+/** The sum of a page's raw bytes that page maps remember (docs/format.md §11). */
+uint64_t hq_page_sum(const struct hq_chunk_ids *ids, const void *page, uint32_t block_size);
 
 /** zstd contexts of one thread. @p level 1 to 19. */
 struct hq_compressor;

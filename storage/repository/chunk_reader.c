@@ -1,4 +1,4 @@
-#include "restore/manifest_reader.h"
+#include "repository/chunk_reader.h"
 
 #include <stdlib.h>
 
@@ -22,7 +22,8 @@ struct kept_pack {
 
 struct hq_chunk_reader {
     const struct hq_repository *repository;
-    const struct hq_index_map *index;
+    hq_place_fn *find;
+    const void *context;
     struct hq_chunk_ids *ids;
     struct hq_compressor *codec;
     struct kept_pack packs[KEPT_PACKS];
@@ -30,7 +31,7 @@ struct hq_chunk_reader {
 };
 
 struct hq_chunk_reader *
-hq_chunk_reader_new(const struct hq_repository *repository, const struct hq_index_map *index,
+hq_chunk_reader_new(const struct hq_repository *repository, hq_place_fn *find, const void *context,
                     struct hq_error *err)
 {
     struct hq_chunk_reader *r = calloc(1, sizeof *r);
@@ -40,13 +41,27 @@ hq_chunk_reader_new(const struct hq_repository *repository, const struct hq_inde
         return NULL;
     }
     r->repository = repository;
-    r->index = index;
+    r->find = find;
+    r->context = context;
     if ((r->ids = hq_chunk_ids_new(repository->keyring, err)) == NULL ||
         (r->codec = hq_compressor_new(1, err)) == NULL) {
         hq_chunk_reader_free(r);
         return NULL;
     }
     return r;
+}
+
+static bool
+find_in_index(const void *index, const struct hq_id *id, struct hq_place *out)
+{
+    return hq_index_map_find(index, id, out);
+}
+
+struct hq_chunk_reader *
+hq_chunk_reader_of_index(const struct hq_repository *repository, const struct hq_index_map *index,
+                         struct hq_error *err)
+{
+    return hq_chunk_reader_new(repository, find_in_index, index, err);
 }
 
 static void
@@ -135,7 +150,7 @@ hq_chunk_read(struct hq_chunk_reader *r, const struct hq_id *id, enum hq_chunk_k
     char hex[2 * HQ_ID_BYTES + 1];
 
     hq_hex_encode(id->bytes, HQ_ID_BYTES, hex);
-    if (!hq_index_map_find(r->index, id, &place)) {
+    if (!r->find(r->context, id, &place)) {
         hq_fail(err, HQ_E_MISSING, "chunk %s: no index names it", hex);
         return hq_error_hint(err, "an index object is missing or damaged; run `hq-backup verify` "
                                   "or restore an older backup");

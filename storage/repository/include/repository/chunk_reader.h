@@ -1,24 +1,31 @@
 /**
- * @file manifest_reader.h
+ * @file chunk_reader.h
  * Metadata chunks (manifest, page maps) by id, and through them the entries of a backup.
  * Memory   up to four metadata packs, some 32 MiB each.
  * Threads  a reader belongs to one thread.
  */
-#ifndef HQ_RESTORE_MANIFEST_READER_H
-#define HQ_RESTORE_MANIFEST_READER_H
+#ifndef HQ_REPOSITORY_CHUNK_READER_H
+#define HQ_REPOSITORY_CHUNK_READER_H
 
 #include "repository/index.h"
 #include "repository/manifest.h"
 #include "repository/pagemap.h"
 
 struct hq_chunk_reader;
+/** Where a chunk lies; @return false when nothing names it. */
+typedef bool hq_place_fn(const void *context, const struct hq_id *id, struct hq_place *out);
+/** @p find is asked for each chunk, with @p context (borrowed): an index map, or a catalog. */
 struct hq_chunk_reader *hq_chunk_reader_new(const struct hq_repository *repository,
-                                            const struct hq_index_map *index,
+                                            hq_place_fn *find, const void *context,
                                             struct hq_error *err) HQ_MUST_CHECK;
+/** One that asks @p index. */
+struct hq_chunk_reader *hq_chunk_reader_of_index(const struct hq_repository *repository,
+                                                 const struct hq_index_map *index,
+                                                 struct hq_error *err) HQ_MUST_CHECK;
 void hq_chunk_reader_free(struct hq_chunk_reader *r);
 /**
- * Read one chunk of @p kind (MANIFEST or PAGE_MAP) into @p out (replaced). MISSING when no index
- * names it; CORRUPT when it is damaged or its raw length is not @p raw (0: any).
+ * Read one chunk of @p kind (MANIFEST, PAGE_MAP or PAGE_SUMS) into @p out (replaced). MISSING when
+ * no index names it; CORRUPT when it is damaged or its raw length is not @p raw (0: any).
  */
 int hq_chunk_read(struct hq_chunk_reader *r, const struct hq_id *id, enum hq_chunk_kind kind,
                   uint32_t raw, struct hq_buf *out, struct hq_error *err) HQ_MUST_CHECK;
