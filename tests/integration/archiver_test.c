@@ -340,7 +340,7 @@ follow(struct chain *c, const struct hq_wal_info *info, struct hq_error *err)
         c->start = c->reached = start;
         c->complete = false;
     } else if (start != c->start) {
-        if (!c->complete || start != c->start + info->segment_size)
+        if (c->reached < start || start != c->start + info->segment_size)
             return hq_fail(err, HQ_E_MISSING, "a hole before %" PRIX64 " of timeline %u", start,
                            c->timeline);
         c->start = c->reached = start;

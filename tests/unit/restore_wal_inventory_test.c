@@ -107,9 +107,14 @@ a_chain_takes_the_part_that_reaches_furthest(void **state)
     assert_end(f, 0, SEGMENT(0), SEGMENT(0) + 0x900, 2);
     (void)fixture_wal(f, 1, SEGMENT(0) + 0x900, SEGMENT(0) + 0x901, 0);
     assert_end(f, 0, SEGMENT(0), SEGMENT(2), 5);
+    /* Parts of the next but one go on behind a segment of which there are only parts. */
+    (void)fixture_wal(f, 1, SEGMENT(2), SEGMENT(2) + 0x200, 0);
+    (void)fixture_wal(f, 1, SEGMENT(2) + 0x200, SEGMENT(3), 0);
+    (void)fixture_wal(f, 1, SEGMENT(3), SEGMENT(3) + 0x100, 0);
+    assert_end(f, 0, SEGMENT(0), SEGMENT(3) + 0x100, 8);
     /* And the complete one wins over all of them. */
     (void)fixture_wal(f, 1, SEGMENT(0), SEGMENT(1), 0);
-    assert_end(f, 0, SEGMENT(0), SEGMENT(2), 2);
+    assert_end(f, 0, SEGMENT(0), SEGMENT(3) + 0x100, 5);
 }
 
 static void

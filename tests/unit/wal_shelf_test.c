@@ -72,6 +72,40 @@ test_chain_of_parts(void **state)
     wal_shelf_clear(&shelf);
 }
 
+/* A segment that is there in parts only, and whole in them, is one that is not there whole. */
+static void
+test_parts_before_the_last(void **state)
+{
+    struct wal_shelf shelf;
+    struct wal_branch *branch;
+    struct wal_parts parts = {0};
+    struct hq_error err = {0};
+
+    fixture_wal(*state, 1, 3 * SEGMENT, 4 * SEGMENT, 0);
+    fixture_wal(*state, 1, 4 * SEGMENT, 4 * SEGMENT + 100, 0);
+    fixture_wal(*state, 1, 4 * SEGMENT + 100, 5 * SEGMENT, 0);
+    fixture_wal(*state, 1, 5 * SEGMENT, 5 * SEGMENT + 300, 0);
+    load(*state, &shelf);
+    branch = wal_shelf_find(&shelf, 1);
+    assert_int_equal(branch->last_segment, 5 * SEGMENT);
+    assert_int_equal(branch->hole_count, 1);
+    assert_int_equal(branch->holes[0], 4 * SEGMENT);
+    assert_int_equal(shelf.superseded.count, 0);
+    assert_int_equal(wal_branch_end(branch, FIXTURE_SEGMENT), 5 * SEGMENT + 300);
+    ASSERT_OK(wal_shelf_take_parts(&shelf, 2, 4 * SEGMENT, &parts, &err), &err);
+    ASSERT_OK(wal_shelf_take_parts(&shelf, 1, 3 * SEGMENT, &parts, &err), &err);
+    assert_int_equal(parts.count, 0);
+    ASSERT_OK(wal_shelf_take_parts(&shelf, 1, 4 * SEGMENT, &parts, &err), &err);
+    assert_int_equal(parts.count, 2);
+    assert_int_equal(parts.items[1].end, 5 * SEGMENT);
+    assert_int_equal(branch->parts.count, 1);
+    ASSERT_OK(wal_shelf_take_parts(&shelf, 1, 5 * SEGMENT, &parts, &err), &err);
+    assert_int_equal(parts.count, 3);
+    assert_int_equal(branch->parts.count, 0);
+    wal_parts_clear(&parts);
+    wal_shelf_clear(&shelf);
+}
+
 static void
 test_no_beginning(void **state)
 {
@@ -222,11 +256,17 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        FIXTURE_TEST(test_nothing),        FIXTURE_TEST(test_complete_segments),
-        FIXTURE_TEST(test_chain_of_parts), FIXTURE_TEST(test_no_beginning),
-        FIXTURE_TEST(test_superseded),     FIXTURE_TEST(test_timelines),
-        FIXTURE_TEST(test_others),         FIXTURE_TEST(test_listing_fails),
-        cmocka_unit_test(test_history),    cmocka_unit_test(test_bad_history),
+        FIXTURE_TEST(test_nothing),
+        FIXTURE_TEST(test_complete_segments),
+        FIXTURE_TEST(test_chain_of_parts),
+        FIXTURE_TEST(test_no_beginning),
+        FIXTURE_TEST(test_parts_before_the_last),
+        FIXTURE_TEST(test_superseded),
+        FIXTURE_TEST(test_timelines),
+        FIXTURE_TEST(test_others),
+        FIXTURE_TEST(test_listing_fails),
+        cmocka_unit_test(test_history),
+        cmocka_unit_test(test_bad_history),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,8 +12,12 @@
  * store's listing say it.
  *
  * Order in the list is order of receipt. Complete segments may be put side by side, but a history
- * file is put before anything behind it, and a part only of the first segment that is not done. A
- * position counts as durable when everything before it in the list is.
+ * file is put before anything behind it, and a part only when all before it in the list is in the
+ * store. A position counts as durable when everything before it in the list is.
+ *
+ * A segment of which there are parts is put twice when it is full: first what the parts lack, as
+ * the last of them, so that the next segment's parts need not wait, and then whole. Until that is
+ * durable its parts and its spool file stay; which of the two is read makes no difference.
  */
 #ifndef HQ_POSTGRES_ARCHIVER_INTERNAL_H
 #define HQ_POSTGRES_ARCHIVER_INTERNAL_H
@@ -28,7 +32,9 @@
 #include "wal_shelf.h"
 
 enum {
-    ARCHIVER_STORERS = 4
+    ARCHIVER_STORERS = 4,
+    /** So many parts of a segment are replaced by one: a recovery reads each of them. */
+    ARCHIVER_PARTS_MAX = 64
 };
 
 /** Times of the commit and abort records that end in a stretch of WAL; 0: none. */
@@ -52,7 +58,7 @@ struct segment {
     uint64_t stored;              /**< bytes below this are durable in the store */
     bool closed;                  /**< nothing comes after `synced` any more */
     bool busy;                    /**< a storer has it */
-    bool done;                    /**< all that will ever come is in the store */
+    bool done;                    /**< all that will ever come is in the store, in one piece */
     int64_t sent_us;              /**< server's time of the newest synced byte */
     int64_t oldest_sent_us;       /**< of the oldest byte that no cut has taken; 0: there is none */
     struct commit_times all;      /**< of what is synced */
@@ -208,10 +214,18 @@ void archiver_note_shelf(struct hq_archiver *a, struct wal_shelf *shelf);
 /** A stretch of a segment to put now, and what was known when it was cut. */
 struct cut {
     struct segment *segment;
-    uint64_t from, to;
+    uint64_t from, to; /**< `from`: what no part has yet */
+    bool whole;        /**< from the segment's start on, as a complete segment or history file */
     int64_t sent_us, oldest_sent_us;
     struct commit_times all, unstored;
 };
+/**
+ * What to put now, if anything; otherwise *due_us is set to when to look again (INT64_MAX: when
+ * something changes) and *idle to whether nothing is under way either. @pre the lock is held
+ */
+bool archiver_choose(struct hq_archiver *a, struct cut *cut, int64_t *due_us, bool *idle);
+/** All up to cut->to is in the store: only now may it be told. Its segment may be gone then. */
+void archiver_advance(struct hq_archiver *a, const struct cut *cut, size_t bytes);
 /** What became of a cut. */
 struct put {
     struct hq_wal_info info;

@@ -7,22 +7,16 @@
 #include "base/log.h"
 #include "repository/timeline.h"
 
-enum {
-    /* So many parts of a segment are replaced by one: a recovery reads each of them. */
-    PARTS_MAX = 64
-};
-
 /* A whole segment, or the part that replaces many, begins at the segment's start. */
 static void
 describe(const struct cut *cut, struct hq_wal_info *info)
 {
     const struct segment *s = cut->segment;
-    bool whole = cut->to == s->end;
-    bool wide = whole || s->parts.count + 1 >= PARTS_MAX || cut->from == s->start;
+    bool wide = cut->whole || s->parts.count + 1 >= ARCHIVER_PARTS_MAX || cut->from == s->start;
     const struct commit_times *times = wide ? &cut->all : &cut->unstored;
 
     *info = (struct hq_wal_info){
-        .type = whole ? HQ_WAL_SEGMENT : HQ_WAL_PART,
+        .type = cut->whole ? HQ_WAL_SEGMENT : HQ_WAL_PART,
         .system_identifier = s->id->system_identifier,
         .timeline = s->id->timeline,
         .segment_size = s->id->segment_size,

@@ -136,9 +136,6 @@ resume(struct hq_archiver *a, const struct facts *f, struct wal_branch *branch)
 
     *start = (struct archive_start){.timeline = branch->timeline, .had = end, .base = end};
     start->lsn = branch->complete ? end : branch->last_segment;
-    /* All of it in parts and yet not whole: something must be left to be put. */
-    if (end - start->lsn == a->system.wal_segment_size)
-        start->had--;
     start->parts = branch->parts;
     branch->parts = (struct wal_parts){0};
     hole = first_hole(a, f, branch);

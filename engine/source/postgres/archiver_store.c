@@ -12,27 +12,6 @@ enum {
 /* Of what several storers meet at once one line a minute is enough. */
 static const int64_t tell_again_us = INT64_C(60) * 1000000;
 
-/* How far everything is in the store, going through the list. Caller holds the lock. */
-static void
-update_durable(struct hq_archiver *a)
-{
-    struct hq_archiver_position *p = &a->position;
-
-    for (const struct segment *s = a->first; s != NULL; s = s->next) {
-        if (s->after_hole)
-            break;
-        if (s->id->kind == SPOOL_WAL) {
-            a->durable_system = s->id->system_identifier;
-            p->timeline = s->id->timeline;
-            p->durable_lsn = s->stored > s->base ? s->stored : s->base;
-            if (s->stored_commit_us != 0)
-                p->last_commit_us = s->stored_commit_us;
-        }
-        if (!s->done)
-            break;
-    }
-}
-
 /*
  * A segment that is done is taken off the front, in order, and stays in the list until its file is
  * gone: nobody begins one of that name meanwhile, and a crash leaves no later file without the
@@ -47,66 +26,6 @@ take_done(struct hq_archiver *a)
         return NULL;
     s->busy = true;
     return s;
-}
-
-/* Caller holds the lock. */
-static void
-begin_cut(struct segment *s, struct cut *cut)
-{
-    *cut = (struct cut){.segment = s,
-                        .from = s->stored,
-                        .to = s->synced,
-                        .sent_us = s->sent_us,
-                        .oldest_sent_us = s->oldest_sent_us,
-                        .all = s->all,
-                        .unstored = s->unstored};
-    s->oldest_sent_us = 0;
-    s->unstored = (struct commit_times){0};
-    s->busy = true;
-}
-
-/* Whether to put something of @p s now; of the first one a part when the interval is over. */
-static bool
-ready(const struct hq_archiver *a, const struct segment *s, int64_t now_us, int64_t *due_us)
-{
-    int64_t part_us = a->last_put_us + a->options.flush_interval_ms * 1000;
-
-    if (s->synced <= s->stored)
-        return false;
-    if (s->synced == s->end || s->closed || a->finishing)
-        return true;
-    if (s != a->first)
-        return false;
-    *due_us = part_us;
-    return now_us >= part_us;
-}
-
-/*
- * What to put now, if anything; otherwise *due_us is set to when to look again (INT64_MAX: when
- * something changes) and *idle to whether nothing is under way either. Caller holds the lock.
- */
-static bool
-choose(struct hq_archiver *a, struct cut *cut, int64_t *due_us, bool *idle)
-{
-    int64_t now_us = hq_clock_monotonic_us();
-
-    *due_us = INT64_MAX;
-    *idle = true;
-    for (struct segment *s = a->first; s != NULL; s = s->next) {
-        if (s->done && !s->busy)
-            continue;
-        if (s->busy) {
-            *idle = false;
-        } else if (ready(a, s, now_us, due_us)) {
-            if (s->synced < s->end)
-                a->last_put_us = now_us;
-            begin_cut(s, cut);
-            return true;
-        }
-        if (s->id->kind == SPOOL_HISTORY && !s->done)
-            return false;
-    }
-    return false;
 }
 
 /* Wait for work until @p until_us (monotonic). Caller holds the lock. */
@@ -149,7 +68,7 @@ next_step(struct hq_archiver *a, struct work *work)
             step = STEP_END;
         } else if ((work->done = take_done(a)) != NULL) {
             step = STEP_DROP;
-        } else if (choose(a, &work->cut, &due_us, &idle)) {
+        } else if (archiver_choose(a, &work->cut, &due_us, &idle)) {
             step = STEP_PUT;
         } else if (a->finishing && idle) {
             step = STEP_END;
@@ -165,40 +84,6 @@ next_step(struct hq_archiver *a, struct work *work)
     }
     pthread_mutex_unlock(&a->lock);
     return step;
-}
-
-static void
-note_delay(struct hq_archiver_position *p, int64_t oldest_sent_us)
-{
-    int64_t delay = hq_clock_wall_us() - oldest_sent_us;
-
-    /* The server's clock may be ahead of this host's. */
-    p->delay_us = delay > 0 ? delay : 0;
-    if (p->delay_us > p->delay_max_us)
-        p->delay_max_us = p->delay_us;
-}
-
-/* All up to cut->to is in the store: only now may it be told. */
-static void
-advance(struct hq_archiver *a, const struct cut *cut, size_t bytes)
-{
-    struct segment *s = cut->segment;
-
-    pthread_mutex_lock(&a->lock);
-    s->stored = cut->to;
-    s->busy = false;
-    s->done = s->stored == s->end || (s->closed && s->stored == s->synced);
-    if (cut->all.last_us != 0)
-        s->stored_commit_us = cut->all.last_us;
-    update_durable(a);
-    if (cut->oldest_sent_us != 0)
-        note_delay(&a->position, cut->oldest_sent_us);
-    a->position.stored_bytes += bytes;
-    a->position.puts++;
-    pthread_cond_broadcast(&a->work);
-    pthread_cond_broadcast(&a->changed);
-    pthread_mutex_unlock(&a->lock);
-    archiver_wake(a);
 }
 
 /* @return whether the storers have been told to end. */
@@ -250,17 +135,19 @@ back_off(struct hq_archiver *a, const struct hq_error *err, int64_t ms)
     return true;
 }
 
-/* Parts of @p s that an earlier run put are superseded with the others. */
-static void
-take_parts(struct segment *s, struct wal_shelf *shelf)
+/* Parts that an earlier run put are superseded with those of this one. */
+static int
+take_parts(struct hq_archiver *a, struct wal_shelf *shelf, struct hq_error *err)
 {
-    struct wal_branch *branch = wal_shelf_find(shelf, s->id->timeline);
+    int failed = 0;
 
-    if (branch == NULL || !branch->any || branch->complete || branch->last_segment != s->start)
-        return;
-    wal_parts_clear(&s->parts);
-    s->parts = branch->parts;
-    branch->parts = (struct wal_parts){0};
+    pthread_mutex_lock(&a->lock);
+    for (struct segment *s = a->first; s != NULL && failed == 0; s = s->next)
+        if (s->id->kind == SPOOL_WAL && s->id->system_identifier == shelf->system_identifier &&
+            s->id->segment_size == shelf->segment_size)
+            failed = wal_shelf_take_parts(shelf, s->id->timeline, s->start, &s->parts, err);
+    pthread_mutex_unlock(&a->lock);
+    return failed;
 }
 
 /* A store that answers nonsense may do better next time; only the spool's damage is for good. */
@@ -274,9 +161,8 @@ blame_store(struct hq_error *err)
 
 /* Before the first put of a list that the spool had: what is there that it supersedes? */
 static int
-learn(struct hq_archiver *a, struct segment *s, struct hq_error *err)
+learn(struct hq_archiver *a, const struct spool_id *id, struct hq_error *err)
 {
-    const struct spool_id *id = s->id;
     struct wal_shelf shelf;
     int failed = 0;
 
@@ -285,8 +171,9 @@ learn(struct hq_archiver *a, struct segment *s, struct hq_error *err)
         failed = wal_shelf_load(a->options.repository, a->options.cluster, id->system_identifier,
                                 id->segment_size, &shelf, err);
         if (failed == 0) {
-            take_parts(s, &shelf);
-            archiver_note_shelf(a, &shelf);
+            failed = take_parts(a, &shelf, err);
+            if (failed == 0)
+                archiver_note_shelf(a, &shelf);
             wal_shelf_clear(&shelf);
         }
     }
@@ -302,7 +189,8 @@ put_patiently(struct hq_archiver *a, const struct cut *cut, struct hq_compressor
     int64_t backoff_ms = FIRST_BACKOFF_MS;
     struct put put = {0};
 
-    while (learn(a, cut->segment, err) != 0 || archiver_put(a, cut, compressor, &put, err) != 0) {
+    while (learn(a, cut->segment->id, err) != 0 ||
+           archiver_put(a, cut, compressor, &put, err) != 0) {
         if (!back_off(a, err, backoff_ms))
             return -1;
         hq_error_clear(err);
@@ -310,7 +198,7 @@ put_patiently(struct hq_archiver *a, const struct cut *cut, struct hq_compressor
     }
     tell_relief(a);
     /* From here on the segment may be gone. */
-    advance(a, cut, put.bytes);
+    archiver_advance(a, cut, put.bytes);
     archiver_record(a, cut, &put);
     return 0;
 }

@@ -74,6 +74,17 @@ note_hole(struct wal_branch *branch, uint64_t lsn)
     branch->holes[branch->hole_count++] = lsn;
 }
 
+/* The last segment so far, which is not there whole, is not the last. */
+static int
+loosen(struct wal_shelf *shelf, struct wal_branch *branch, struct hq_error *err)
+{
+    for (size_t i = 0; i < branch->parts.count; i++)
+        if (wal_parts_add(&shelf->loose, &branch->parts.items[i], err) != 0)
+            return -1;
+    branch->parts.count = 0;
+    return 0;
+}
+
 /* Complete segments sort before their parts. */
 static int
 put_on_shelf(struct wal_shelf *shelf, struct wal_branch *branch, const struct hq_wal_info *info,
@@ -88,10 +99,11 @@ put_on_shelf(struct wal_shelf *shelf, struct wal_branch *branch, const struct hq
         else if (!branch->complete || segment != branch->last_segment + shelf->segment_size)
             note_hole(branch, branch->complete ? branch->last_segment + shelf->segment_size
                                                : branch->last_segment);
+        if (loosen(shelf, branch, err) != 0)
+            return -1;
         branch->any = true;
         branch->last_segment = segment;
         branch->complete = false;
-        branch->parts.count = 0;
     }
     if (info->type == HQ_WAL_SEGMENT) {
         branch->complete = true;
@@ -182,8 +194,42 @@ wal_shelf_clear(struct wal_shelf *shelf)
         wal_parts_clear(&shelf->branches[i].parts);
     free(shelf->branches);
     wal_parts_clear(&shelf->superseded);
+    wal_parts_clear(&shelf->loose);
     shelf->branches = NULL;
     shelf->count = shelf->cap = 0;
+}
+
+static int
+move_parts(struct wal_parts *from, uint32_t timeline, uint64_t start, uint64_t end,
+           struct wal_parts *out, struct hq_error *err)
+{
+    size_t kept = 0;
+    int failed = 0;
+
+    for (size_t i = 0; i < from->count; i++) {
+        const struct wal_part part = from->items[i];
+
+        if (failed != 0 || part.timeline != timeline || part.start < start || part.start >= end)
+            from->items[kept++] = part;
+        else
+            failed = wal_parts_add(out, &part, err);
+    }
+    from->count = kept;
+    return failed;
+}
+
+int
+wal_shelf_take_parts(struct wal_shelf *shelf, uint32_t timeline, uint64_t segment,
+                     struct wal_parts *out, struct hq_error *err)
+{
+    struct wal_branch *branch = wal_shelf_find(shelf, timeline);
+    uint64_t end = segment + shelf->segment_size;
+
+    if (branch == NULL)
+        return 0;
+    if (move_parts(&branch->parts, timeline, segment, end, out, err) != 0)
+        return -1;
+    return move_parts(&shelf->loose, timeline, segment, end, out, err);
 }
 
 uint64_t

@@ -36,8 +36,9 @@ struct wal_branch {
     bool complete;          /**< the last segment is stored whole */
     uint64_t first_segment; /**< LSNs at which the oldest and the newest segment begin */
     uint64_t last_segment;
-    struct wal_parts parts;        /**< of the last segment when it is not complete */
-    uint64_t holes[WAL_HOLES_MAX]; /**< where the newest holes between its segments begin */
+    struct wal_parts parts; /**< of the last segment when it is not complete */
+    /** Where the newest holes before its last segment begin: segments that are not there whole. */
+    uint64_t holes[WAL_HOLES_MAX];
     size_t hole_count;
 };
 
@@ -48,6 +49,7 @@ struct wal_shelf {
     struct wal_branch *branches; /**< by timeline, ascending */
     size_t count, cap;
     struct wal_parts superseded; /**< contained in a complete segment or another part */
+    struct wal_parts loose;      /**< of other segments than the last that are not there whole */
 };
 
 /** List wal/<cluster>/. @p out is released with wal_shelf_clear(). */
@@ -57,6 +59,9 @@ int wal_shelf_load(const struct hq_repository *repository, const char *cluster,
 void wal_shelf_clear(struct wal_shelf *shelf);
 /** NULL when nothing of @p timeline is stored. Borrowed. */
 struct wal_branch *wal_shelf_find(const struct wal_shelf *shelf, uint32_t timeline);
+/** Move what there is of parts of one segment, which is not there whole, to the end of @p out. */
+int wal_shelf_take_parts(struct wal_shelf *shelf, uint32_t timeline, uint64_t segment,
+                         struct wal_parts *out, struct hq_error *err) HQ_MUST_CHECK;
 /** How far @p branch is stored from the beginning of its last segment on. @pre branch->any */
 uint64_t wal_branch_end(const struct wal_branch *branch, uint32_t segment_size);
 
