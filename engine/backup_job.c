@@ -6,17 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backup_internal.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/crashpoint.h"
 #include "base/log.h"
 #include "postgres/basebackup.h"
 #include "repository/lineage.h"
-#include "restore/wal_inventory.h"
-
-enum {
-    WAL_POLL_MS = 1000
-};
 
 struct latest {
     uint64_t system;
@@ -169,60 +165,6 @@ publish(struct hq_site *site, struct hq_root *root, struct hq_error *err)
     return hq_catalog_add_backup(site->catalog, root, err);
 }
 
-/* How far the repository's WAL reaches from the backup on, as a restore would see it. */
-static int
-wal_reaches(struct hq_site *site, const struct hq_root *root, uint64_t *lsn, struct hq_error *err)
-{
-    HQ_AUTO(hq_timeline_path_clear)
-    struct hq_timeline_path path = {0};
-    HQ_AUTO(hq_wal_coverage_clear)
-    struct hq_wal_coverage coverage = {0};
-    struct hq_wal_inventory *wal;
-    int failed;
-
-    if (hq_wal_inventory_load(site->repository, root->cluster, root->system_identifier,
-                              root->wal_segment_size, &wal, err) != 0)
-        return -1;
-    /* A sidecar can't read history files: from start to stop there is one timeline anyway. */
-    failed = hq_timeline_path_decode(root->timeline, "", 0, &path, err);
-    if (failed == 0)
-        failed = hq_wal_inventory_cover(wal, &path, root->start_lsn, &coverage, err);
-    hq_wal_inventory_free(wal);
-    *lsn = coverage.end_lsn;
-    return failed;
-}
-
-static int
-wait_for_wal(struct hq_site *site, const struct hq_root *root, const atomic_int *stop,
-             struct hq_error *err)
-{
-    int64_t deadline = hq_clock_monotonic_us() + (int64_t)site->config->wal.wait_timeout_ms * 1000;
-
-    for (;;) {
-        uint64_t lsn;
-
-        if (wal_reaches(site, root, &lsn, err) != 0)
-            return -1;
-        if (lsn >= root->stop_lsn)
-            return 0;
-        if (hq_clock_monotonic_us() >= deadline) {
-            hq_fail(err, HQ_E_TRANSIENT,
-                    "backup %s is stored, but its WAL up to %X/%X is not (it reaches %X/%X)",
-                    root->backup, (unsigned)(root->stop_lsn >> 32), (unsigned)root->stop_lsn,
-                    (unsigned)(lsn >> 32), (unsigned)lsn);
-            return hq_error_hint(err, "%s",
-                                 site->config->wal.source == HQ_CONFIG_WAL_PUSH
-                                     ? "it becomes recoverable when archive_command has pushed it; "
-                                       "look at pg_stat_archiver and the server's log"
-                                     : "it becomes recoverable when hq-backupd has caught up; "
-                                       "look at its log");
-        }
-        if (!hq_clock_sleep_ms(WAL_POLL_MS, stop))
-            return hq_fail(err, HQ_E_INTERRUPTED, "stopped while waiting for the WAL of backup %s",
-                           root->backup);
-    }
-}
-
 static int
 run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq_root *root,
     struct hq_backup_statistics *statistics, struct hq_error *err)
@@ -244,7 +186,7 @@ run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq
         return -1;
     if (publish(site, root, err) != 0)
         return -1;
-    return wait_for_wal(site, root, options->stop, err);
+    return backup_wait_for_wal(site, options, root, err);
 }
 
 int

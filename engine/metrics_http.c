@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,6 +10,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "config/listen.h"
 #include "engine/metrics.h"
 
@@ -17,12 +21,16 @@ enum {
     TIMEOUT_S = 10,
     CONNECTION_MEMORY = 16 << 10,
     BACKLOG = 16,
-    ANSWER_MAX = 1 << 20
+    ANSWER_MAX = 1 << 20,
+    TRY_AGAIN_MS = 5000
 };
 
 struct hq_metrics_server {
     struct hq_metrics_options options;
     struct MHD_Daemon *http;
+    pthread_t thread; /* tries again to listen */
+    bool trying;      /* `thread` is to be joined */
+    atomic_int stop;
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; /* of a UNIX socket; or "" */
 };
 
@@ -158,6 +166,41 @@ start(struct hq_metrics_server *s, struct hq_error *err)
     return hq_fail(err, HQ_E_SYS, "start the HTTP server on %s", s->options.listen);
 }
 
+static void *
+try_again(void *argument)
+{
+    struct hq_metrics_server *s = argument;
+
+    while (hq_clock_sleep_ms(TRY_AGAIN_MS, &s->stop)) {
+        struct hq_error err = {0};
+
+        if (start(s, &err) == 0) {
+            hq_log(HQ_LOG_INFO, "metrics are served", HQ_F_TEXT("listen", s->options.listen));
+            break;
+        }
+    }
+    return NULL;
+}
+
+/* Who monitors may miss the metrics; WAL must not wait for them. */
+static int
+try_later(struct hq_metrics_server *s, struct hq_error *err)
+{
+    int rc;
+
+    (void)hq_error_hint(err,
+                        "give metrics.listen an address and port of this host that nobody "
+                        "else uses (`ss -ltnp` says who does); it is tried again every %d s",
+                        TRY_AGAIN_MS / 1000);
+    hq_log_error(HQ_LOG_ERROR, "metrics are not served", err);
+    hq_error_clear(err);
+    rc = pthread_create(&s->thread, NULL, try_again, s);
+    if (rc != 0)
+        return hq_fail_sys(err, rc, "start the thread that tries again to serve metrics");
+    s->trying = true;
+    return 0;
+}
+
 int
 hq_metrics_start(const struct hq_metrics_options *options, struct hq_metrics_server **out,
                  struct hq_error *err)
@@ -168,7 +211,7 @@ hq_metrics_start(const struct hq_metrics_options *options, struct hq_metrics_ser
     if (s == NULL)
         return hq_fail(err, HQ_E_NOMEM, "metrics");
     s->options = *options;
-    if (start(s, err) != 0) {
+    if (start(s, err) != 0 && (err->code == HQ_E_CONFIG || try_later(s, err) != 0)) {
         hq_metrics_stop(s);
         return -1;
     }
@@ -181,6 +224,9 @@ hq_metrics_stop(struct hq_metrics_server *s)
 {
     if (s == NULL)
         return;
+    s->stop = 1;
+    if (s->trying)
+        (void)pthread_join(s->thread, NULL);
     if (s->http != NULL)
         MHD_stop_daemon(s->http);
     if (s->path[0] != '\0')

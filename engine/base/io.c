@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -154,6 +156,31 @@ is_same_file(int fd, const char *path)
            by_fd.st_ino == by_path.st_ino;
 }
 
+/* For whoever is refused the lock; without it the message says less, and that is all. */
+static void
+note_holder(int fd)
+{
+    char text[24];
+    int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+
+    if (ftruncate(fd, 0) == 0)
+        (void)!pwrite(fd, text, (size_t)len, 0);
+}
+
+static int
+fail_held(int fd, const char *path, struct hq_error *err)
+{
+    char text[24];
+    ssize_t got = pread(fd, text, sizeof text - 1, 0);
+    long holder;
+
+    text[got > 0 ? got : 0] = '\0';
+    holder = strtol(text, NULL, 10);
+    if (holder > 0)
+        return hq_fail(err, HQ_E_BUSY, "%s: process %ld holds the lock", path, holder);
+    return hq_fail(err, HQ_E_BUSY, "%s: another process holds the lock", path);
+}
+
 int
 hq_io_lock(const char *path, struct hq_error *err)
 {
@@ -170,15 +197,15 @@ hq_io_lock(const char *path, struct hq_error *err)
         do
             rc = flock(fd, LOCK_EX | LOCK_NB);
         while (rc != 0 && errno == EINTR);
-        if (rc == 0 && is_same_file(fd, path))
+        if (rc == 0 && is_same_file(fd, path)) {
+            note_holder(fd);
             return fd;
+        }
         if (rc != 0) {
-            int why = errno;
-
+            rc = errno == EWOULDBLOCK ? fail_held(fd, path, err)
+                                      : hq_fail_sys(err, errno, "lock %s", path);
             (void)close(fd);
-            if (why == EWOULDBLOCK)
-                return hq_fail(err, HQ_E_BUSY, "%s: another process holds the lock", path);
-            return hq_fail_sys(err, why, "lock %s", path);
+            return rc;
         }
         (void)close(fd);
     }

@@ -1,6 +1,8 @@
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -8,12 +10,14 @@
 #include "command.h"
 #include "engine/archive_thread.h"
 #include "engine/backup_job.h"
+#include "engine/control.h"
 #include "postgres/connection.h"
 
 /* How long the archiver of this process may take to get the slot before somebody else has it. */
 enum {
     STREAMING_WAIT_MS = 20000,
-    LOOK_MS = 100
+    LOOK_MS = 100,
+    DAEMON_WAIT_MS = 2000
 };
 
 static int
@@ -90,14 +94,60 @@ see_to_wal(struct hq_site *site, struct hq_archive_thread **archive, atomic_bool
     return 0;
 }
 
+/* Whoever streams the WAL: this process or the daemon. */
+struct wal_source {
+    const struct hq_site *site;
+    struct hq_archive_thread *archive;
+};
+
+static uint64_t
+lsn_member(const json_t *object, const char *member)
+{
+    const char *text = json_string_value(json_object_get(object, member));
+    uint32_t high, low;
+
+    if (text == NULL || sscanf(text, "%" SCNx32 "/%" SCNx32, &high, &low) != 2)
+        return 0;
+    return (uint64_t)high << 32 | low;
+}
+
+static void
+ask_position(void *context, struct hq_archiver_position *out)
+{
+    const struct wal_source *source = context;
+    struct hq_error err = {0};
+    json_t *status = NULL;
+    const json_t *stream;
+    const char *system;
+
+    *out = (struct hq_archiver_position){0};
+    if (source->archive != NULL) {
+        hq_archive_thread_position(source->archive, out);
+        return;
+    }
+    /* A daemon that does not tell is waited for. */
+    if (hq_control_ask(source->site->config, "status", "", DAEMON_WAIT_MS, hq_cli_stop(), &status,
+                       &err) != 0)
+        return;
+    stream = json_object_get(status, "stream");
+    system = json_string_value(json_object_get(stream, "system_identifier"));
+    out->system_identifier = system != NULL ? strtoull(system, NULL, 10) : 0;
+    out->timeline = (uint32_t)json_integer_value(json_object_get(stream, "timeline"));
+    out->durable_lsn = lsn_member(stream, "durable_lsn");
+    json_decref(status);
+}
+
 static int
-back_up(const struct hq_command_line *line, struct hq_site *site, struct hq_error *err)
+back_up(const struct hq_command_line *line, struct hq_site *site, struct wal_source *source,
+        struct hq_error *err)
 {
     struct command_progress progress;
     struct hq_backup_job_options options = {.progress = command_progress_report,
                                             .context = &progress,
                                             .stop = hq_cli_stop(),
-                                            .locked = true};
+                                            .locked = true,
+                                            .position = ask_position,
+                                            .position_context = source};
     HQ_AUTO(hq_root_clear)
     struct hq_root root = {0};
     struct hq_backup_statistics statistics = {0};
@@ -116,10 +166,10 @@ back_up(const struct hq_command_line *line, struct hq_site *site, struct hq_erro
 static int
 run_backup(const struct hq_command_line *line, struct hq_error *err)
 {
-    struct hq_archive_thread *archive = NULL;
     struct hq_error archive_err = {0};
     atomic_bool ended = false;
     struct hq_site site;
+    struct wal_source source = {.site = &site};
     int failed = -1, lock = -1;
 
     /*
@@ -128,9 +178,9 @@ run_backup(const struct hq_command_line *line, struct hq_error *err)
      */
     if (command_open_site(line, &site, err) == 0 && hq_site_open_catalog(&site, err) == 0 &&
         reach_server(&site, err) == 0 && (lock = hq_backup_job_lock(&site, err)) >= 0 &&
-        see_to_wal(&site, &archive, &ended, err) == 0)
-        failed = back_up(line, &site, err);
-    if (archive != NULL && hq_archive_thread_stop(archive, &archive_err) != 0) {
+        see_to_wal(&site, &source.archive, &ended, err) == 0)
+        failed = back_up(line, &site, &source, err);
+    if (source.archive != NULL && hq_archive_thread_stop(source.archive, &archive_err) != 0) {
         /* What stopped the WAL is why the backup could not become recoverable. */
         if (failed != 0)
             *err = archive_err;

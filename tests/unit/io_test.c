@@ -340,12 +340,15 @@ a_tree_is_removed_and_links_are_not_followed(void **state)
 static void
 a_lock_has_one_holder(void **state)
 {
+    char holder[48];
     int first = hq_io_lock(at("lock"), &err);
     int again;
 
     (void)state;
     assert_true(first >= 0);
     assert_int_equal(hq_io_lock(at("lock"), &err), -1);
+    snprintf(holder, sizeof holder, "process %ld holds", (long)getpid());
+    assert_non_null(strstr(err.message, holder));
     assert_int_equal(err.code, HQ_E_BUSY);
     (void)close(first);
     again = hq_io_lock(at("lock"), &err);

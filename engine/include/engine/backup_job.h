@@ -9,12 +9,16 @@
 
 #include "engine/site.h"
 #include "pipeline/backup_writer.h"
+#include "postgres/archiver.h"
 
 struct hq_backup_job_options {
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
     const atomic_int *stop;
     bool locked; /**< the caller holds hq_backup_job_lock() already */
+    /** Where the cluster's archiver is, all zero if that is not known. NULL: nobody knows. */
+    void (*position)(void *context, struct hq_archiver_position *out);
+    void *position_context;
 };
 
 /** Keep other backups of this cluster on this host out. @return a descriptor, or -1 (BUSY). */
@@ -26,7 +30,8 @@ int hq_backup_job_lock(const struct hq_site *site, struct hq_error *err) HQ_MUST
  *
  * The root is published when all chunks are durable; then the call waits until the WAL the backup
  * needs is in the repository too. If that does not happen within wal.wait_timeout the backup
- * exists, is not recoverable yet, and the call fails with TRANSIENT saying so.
+ * exists, is not recoverable yet, and the call fails with TRANSIENT saying so. Where the archiver
+ * is past the backup's end already, what is missing was lost: MISSING, without waiting any longer.
  * BUSY when a backup of this cluster runs on this host. REFUSED when the cluster name belongs to
  * another system in this repository. The job is recorded in the catalog either way.
  */

@@ -37,7 +37,10 @@ struct hq_metrics_options {
     void (*collect)(void *context, struct hq_metrics *out);
     void *context;
 };
-/** Bind and serve. REFUSED, SYS (in use) when it can't listen there. */
+/**
+ * Bind and serve. Where it can't listen (in use, not an address of this host) that is logged, and
+ * tried again until the end. CONFIG for what is no address, NOMEM, SYS.
+ */
 int hq_metrics_start(const struct hq_metrics_options *options, struct hq_metrics_server **out,
                      struct hq_error *err) HQ_MUST_CHECK;
 /** End, and remove a UNIX socket. NULL is a no-op. */

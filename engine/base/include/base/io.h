@@ -50,7 +50,8 @@ int hq_io_make_dirs(const char *path, mode_t mode, struct hq_error *err) HQ_MUST
 int hq_io_remove_tree(const char *path, struct hq_error *err) HQ_MUST_CHECK;
 /**
  * Take an exclusive lock on the file @p path (created 0600 if missing), held until the returned
- * descriptor is closed or the process ends. @return fd >= 0, or -1: BUSY when another holds it.
+ * descriptor is closed or the process ends. @return fd >= 0, or -1: BUSY when another holds it,
+ * naming that process. The file holds the number of the last one that took it.
  */
 int hq_io_lock(const char *path, struct hq_error *err) HQ_MUST_CHECK;
 

@@ -1,0 +1,103 @@
+#include <stdatomic.h>
+
+#include "backup_internal.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "restore/wal_inventory.h"
+
+enum {
+    WAL_POLL_MS = 1000,
+    LOST_LOOKS = 3
+};
+
+/* How far the repository's WAL reaches from the backup on, as a restore would see it. */
+static int
+wal_reaches(struct hq_site *site, const struct hq_root *root, uint64_t *lsn, struct hq_error *err)
+{
+    HQ_AUTO(hq_timeline_path_clear)
+    struct hq_timeline_path path = {0};
+    HQ_AUTO(hq_wal_coverage_clear)
+    struct hq_wal_coverage coverage = {0};
+    struct hq_wal_inventory *wal;
+    int failed;
+
+    if (hq_wal_inventory_load(site->repository, root->cluster, root->system_identifier,
+                              root->wal_segment_size, &wal, err) != 0)
+        return -1;
+    /* A sidecar can't read history files: from start to stop there is one timeline anyway. */
+    failed = hq_timeline_path_decode(root->timeline, "", 0, &path, err);
+    if (failed == 0)
+        failed = hq_wal_inventory_cover(wal, &path, root->start_lsn, &coverage, err);
+    hq_wal_inventory_free(wal);
+    *lsn = coverage.end_lsn;
+    return failed;
+}
+
+/*
+ * Whether the archiver is past the backup's end: it goes on behind a gap only when nobody has what
+ * is in it any more.
+ */
+static bool
+archiver_passed(const struct hq_backup_job_options *options, const struct hq_root *root)
+{
+    struct hq_archiver_position p = {0};
+
+    if (options->position == NULL)
+        return false;
+    options->position(options->position_context, &p);
+    return p.system_identifier == root->system_identifier &&
+           (p.timeline > root->timeline ||
+            (p.timeline == root->timeline && p.durable_lsn >= root->stop_lsn));
+}
+
+static int
+fail_lost(const struct hq_root *root, uint64_t lsn, struct hq_error *err)
+{
+    (void)hq_fail(err, HQ_E_MISSING,
+                  "WAL from %X/%X on was lost while backup %s was taken: it can't become complete",
+                  (unsigned)(lsn >> 32), (unsigned)lsn, root->backup);
+    return hq_error_hint(err, "take another backup; `hq-backup list` shows the gap");
+}
+
+static int
+fail_late(const struct hq_site *site, const struct hq_root *root, uint64_t lsn,
+          struct hq_error *err)
+{
+    (void)hq_fail(err, HQ_E_TRANSIENT,
+                  "backup %s is stored, but its WAL up to %X/%X is not (it reaches %X/%X)",
+                  root->backup, (unsigned)(root->stop_lsn >> 32), (unsigned)root->stop_lsn,
+                  (unsigned)(lsn >> 32), (unsigned)lsn);
+    return hq_error_hint(err, "%s",
+                         site->config->wal.source == HQ_CONFIG_WAL_PUSH
+                             ? "it becomes recoverable when archive_command has pushed it; "
+                               "look at pg_stat_archiver and the server's log"
+                             : "it becomes recoverable when hq-backupd has caught up; "
+                               "look at its log");
+}
+
+int
+backup_wait_for_wal(struct hq_site *site, const struct hq_backup_job_options *options,
+                    const struct hq_root *root, struct hq_error *err)
+{
+    int64_t deadline = hq_clock_monotonic_us() + (int64_t)site->config->wal.wait_timeout_ms * 1000;
+    unsigned lost = 0;
+
+    for (;;) {
+        bool passed = archiver_passed(options, root); /* before the listing, which then has it */
+        uint64_t lsn;
+
+        if (wal_reaches(site, root, &lsn, err) != 0)
+            return -1;
+        if (lsn >= root->stop_lsn)
+            return 0;
+        /* A part may be replaced by a wider one while the listing is read. */
+        lost = passed ? lost + 1 : 0;
+        if (lost >= LOST_LOOKS)
+            return fail_lost(root, lsn, err);
+        if (hq_clock_monotonic_us() >= deadline)
+            return fail_late(site, root, lsn, err);
+        if (!hq_clock_sleep_ms(WAL_POLL_MS, options->stop))
+            return hq_fail(err, HQ_E_INTERRUPTED, "stopped while waiting for the WAL of backup %s",
+                           root->backup);
+    }
+}
