@@ -52,6 +52,7 @@ start(struct hq_site *site, struct hq_archive_thread *t, struct hq_error *err)
         .spool_limit = c->spool.limit_bytes,
         .on_gap = t->events.gap,
         .context = t->events.context,
+        .attended = t->events.attended,
         .stop = &t->stop,
     };
     int rc;
@@ -95,6 +96,12 @@ void
 hq_archive_thread_position(struct hq_archive_thread *t, struct hq_archiver_position *out)
 {
     hq_archiver_position(t->archiver, out);
+}
+
+void
+hq_archive_thread_troubles(struct hq_archive_thread *t, struct hq_archiver_troubles *out)
+{
+    hq_archiver_troubles(t->archiver, out);
 }
 
 void

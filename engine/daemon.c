@@ -50,7 +50,8 @@ wait_for_other(struct daemon *d, const char *what, bool *told, struct hq_error *
 static int
 start_archiving(struct daemon *d, struct hq_error *err)
 {
-    const struct hq_archive_events events = {note_archive_end, note_gap, d};
+    const struct hq_archive_events events = {
+        .failed = note_archive_end, .gap = note_gap, .context = d};
     bool told = false;
 
     if (d->site->config->wal.source == HQ_CONFIG_WAL_PUSH)
@@ -151,6 +152,8 @@ collect_metrics(void *context, struct hq_metrics *out)
                                .backup_since_us = atomic_load(&d->control.backup_since_us),
                                .backup_due_us = atomic_load(&d->control.backup_due_us)};
     daemon_position(d, &out->position);
+    if (d->archive != NULL)
+        hq_archive_thread_troubles(d->archive, &out->troubles);
     hq_watch_status(d->watch, &out->watch);
     if (d->governor != NULL)
         hq_governor_status(d->governor, &out->slot);

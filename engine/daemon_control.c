@@ -30,22 +30,37 @@ lsn_json(uint64_t lsn)
     return json_string(text);
 }
 
+/* null when all is well. */
+static json_t *
+trouble_json(const struct hq_archiver_trouble *t)
+{
+    if (t->since_us == 0)
+        return json_null();
+    return json_pack("{s:o, s:s, s:s, s:s}", "since", time_or_null(t->since_us), "code",
+                     hq_code_name(t->last.code), "error", t->last.message, "hint", t->last.hint);
+}
+
 static json_t *
 stream_json(struct daemon_control *d)
 {
     struct hq_archiver_position p;
+    struct hq_archiver_troubles troubles;
     char system[24];
 
     if (d->archive == NULL)
         return json_null();
     hq_archive_thread_position(d->archive, &p);
+    hq_archive_thread_troubles(d->archive, &troubles);
     (void)snprintf(system, sizeof system, "%" PRIu64, p.system_identifier);
-    return json_pack("{s:b, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "streaming", p.streaming,
-                     "system_identifier", system, "timeline", (json_int_t)p.timeline,
-                     "received_lsn", lsn_json(p.received_lsn), "written_lsn",
-                     lsn_json(p.written_lsn), "durable_lsn", lsn_json(p.durable_lsn), "last_commit",
-                     time_or_null(p.last_commit_us), "delay_us", (json_int_t)p.delay_us,
-                     "spool_bytes", (json_int_t)p.spool_bytes, "gaps", (json_int_t)p.gaps);
+    return json_pack(
+        "{s:b, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:o}", "streaming",
+        p.streaming, "system_identifier", system, "timeline", (json_int_t)p.timeline,
+        "received_lsn", lsn_json(p.received_lsn), "written_lsn", lsn_json(p.written_lsn),
+        "durable_lsn", lsn_json(p.durable_lsn), "last_commit", time_or_null(p.last_commit_us),
+        "delay_us", (json_int_t)p.delay_us, "spool_bytes", (json_int_t)p.spool_bytes, "gaps",
+        (json_int_t)p.gaps, "receive_failures", (json_int_t)troubles.receiving.count,
+        "receive_trouble", trouble_json(&troubles.receiving), "store_failures",
+        (json_int_t)troubles.storing.count, "store_trouble", trouble_json(&troubles.storing));
 }
 
 static json_t *

@@ -152,6 +152,20 @@ write_wal(struct writer *w, const struct hq_metrics *m)
 }
 
 static void
+write_troubles(struct writer *w, const struct hq_metrics *m)
+{
+    const struct hq_archiver_trouble *r = &m->troubles.receiving, *s = &m->troubles.storing;
+
+    counter(w, "wal_receive_failures_total", "Failures to receive WAL; each is tried again.",
+            r->count);
+    seconds(w, "wal_receive_trouble_seconds", "For how long no WAL can be received.",
+            r->since_us != 0 ? m->now_us - r->since_us : 0);
+    counter(w, "wal_store_failures_total", "Failures to store WAL; each is tried again.", s->count);
+    seconds(w, "wal_store_trouble_seconds", "For how long WAL can't be stored.",
+            s->since_us != 0 ? m->now_us - s->since_us : 0);
+}
+
+static void
 write_slot(struct writer *w, const struct hq_governor_status *s)
 {
     gauge(w, "slot_known", "1 if the last look at the slot succeeded.", s->known);
@@ -179,6 +193,7 @@ hq_metrics_write(const struct hq_metrics *m, struct hq_buf *out, struct hq_error
     write_backups(&w, m);
     if (m->streams) {
         write_wal(&w, m);
+        write_troubles(&w, m);
         write_slot(&w, &m->slot);
     }
     return hq_buf_check(out, "metrics", err);
@@ -191,6 +206,8 @@ hq_metrics_health(const struct hq_metrics *m, struct hq_buf *out)
 
     if (m->streams && !m->position.streaming)
         hq_buf_printf(out, "no WAL is being received\n");
+    if (m->streams && m->troubles.storing.since_us != 0)
+        hq_buf_printf(out, "WAL can't be stored\n");
     if (m->watch.computed_us == 0)
         hq_buf_printf(out, "what is recoverable is not known yet\n");
     else if (!m->watch.recoverable)

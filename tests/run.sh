@@ -104,7 +104,10 @@ step_governor() {
     many governor_alone bash tests/integration/governor_alone.sh
 }
 step_recovery() { many recovery bash tests/integration/recovery.sh; }
-step_versions() { many versions bash tests/integration/versions.sh; }
+step_versions() {
+    many versions bash tests/integration/versions.sh
+    many slots bash tests/integration/slots.sh
+}
 step_crash() { many crash bash tests/crash/run.sh; }
 step_torture() { many torture bash tests/torture/run.sh; }
 step_interop() { many interop bash tests/interop/run.sh; }

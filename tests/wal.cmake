@@ -1,11 +1,13 @@
 # What the files of the module under test share is not seen by its users.
-foreach(name IN ITEMS scan spool shelf store)
+foreach(name IN ITEMS scan spool shelf store parts recover trouble)
     hq_unit(wal_${name} DEPENDS hq_postgres hq_storage_memory)
     target_include_directories(wal_${name}_test PRIVATE
                                ${PROJECT_SOURCE_DIR}/engine/source/postgres)
 endforeach()
 target_sources(wal_shelf_test PRIVATE unit/fixture.c)
-target_sources(wal_store_test PRIVATE unit/fixture.c)
+foreach(name IN ITEMS store parts recover trouble)
+    target_sources(wal_${name}_test PRIVATE unit/fixture.c unit/wal_run.c)
+endforeach()
 hq_fuzz(walscan DEPENDS hq_walscan)
 
 # Against a real server; skipped (77) where PostgreSQL is not installed.

@@ -74,7 +74,8 @@ static int
 see_to_wal(struct hq_site *site, struct hq_archive_thread **archive, atomic_bool *ended,
            struct hq_error *err)
 {
-    const struct hq_archive_events events = {.failed = note_archive_end, .context = ended};
+    const struct hq_archive_events events = {
+        .failed = note_archive_end, .context = ended, .attended = true};
     struct hq_archiver_position position = {0};
 
     if (site->config->wal.source == HQ_CONFIG_WAL_PUSH)

@@ -26,6 +26,16 @@ number(const json_t *object, const char *member)
 }
 
 static void
+print_trouble(const json_t *t, const char *what)
+{
+    if (!json_is_object(t))
+        return;
+    printf("WAL can't be %s since %s: %s.\n", what, text(t, "since"), text(t, "error"));
+    if (text(t, "hint")[0] != '-')
+        printf("  What to do: %s\n", text(t, "hint"));
+}
+
+static void
 print_stream(const json_t *s)
 {
     if (!json_is_object(s))
@@ -34,6 +44,8 @@ print_stream(const json_t *s)
            json_is_true(json_object_get(s, "streaming")) ? "runs" : "is interrupted",
            number(s, "timeline"), text(s, "received_lsn"), text(s, "durable_lsn"));
     printf("Newest commit in the repository: %s.\n", text(s, "last_commit"));
+    print_trouble(json_object_get(s, "receive_trouble"), "received");
+    print_trouble(json_object_get(s, "store_trouble"), "stored");
 }
 
 static void

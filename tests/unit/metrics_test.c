@@ -78,6 +78,7 @@ healthy(void)
                      .received_lsn = 0x2000,
                      .puts = 7,
                      .delay_us = 1500},
+        .troubles = {.receiving = {.count = 4}},
         .slot = {.known = true,
                  .looked_us = NOW,
                  .slot = {.retained_bytes = 99, .safe_bytes = HQ_SLOT_UNLIMITED}},
@@ -113,6 +114,8 @@ figures_are_told_in_base_units(void **state)
     has(text, "hqbackup_wal_put_delay_seconds{cluster=\"main\"} 0.001500\n");
     has(text, "hqbackup_last_backup_duration_seconds{cluster=\"main\"} 0.000000\n");
     has(text, "hqbackup_slot_retained_bytes{cluster=\"main\"} 99\n");
+    has(text, "hqbackup_wal_receive_failures_total{cluster=\"main\"} 4\n");
+    has(text, "hqbackup_wal_receive_trouble_seconds{cluster=\"main\"} 0.000000\n");
     has_not(text, "slot_safe_bytes");
     has_not(text, "wal_free_bytes");
     assert_true(hq_metrics_health(&m, &health));
@@ -130,10 +133,12 @@ health_names_what_is_wrong(void **state)
     m.watch.open_gaps = 1;
     m.watch.recoverable = false;
     m.slot.stage = HQ_STAGE_LOST;
+    m.troubles.storing.since_us = NOW - 1;
     assert_false(hq_metrics_health(&m, &health));
     has(hq_buf_text(&health), "1 gaps in the WAL are open\n");
     has(hq_buf_text(&health), "there is no complete backup\n");
     has(hq_buf_text(&health), "the slot is lost\n");
+    has(hq_buf_text(&health), "WAL can't be stored\n");
     /* Where WAL is pushed there is no stream and no slot to miss. */
     m = healthy();
     m.streams = false;

@@ -8,11 +8,12 @@
 #include "engine/site.h"
 #include "postgres/archiver.h"
 
-/** Whom to tell; called on the archiver's thread. Either may be NULL. */
+/** Whom to tell; called on the archiver's thread. Either function may be NULL. */
 struct hq_archive_events {
     void (*failed)(void *context);                            /**< archiving ended by an error */
     void (*gap)(void *context, const struct hq_wal_gap *gap); /**< WAL was lost, it goes on */
     void *context;
+    bool attended; /**< see struct hq_archiver_options */
 };
 
 struct hq_archive_thread;
@@ -20,6 +21,7 @@ struct hq_archive_thread;
 int hq_archive_thread_start(struct hq_site *site, const struct hq_archive_events *events,
                             struct hq_archive_thread **out, struct hq_error *err) HQ_MUST_CHECK;
 void hq_archive_thread_position(struct hq_archive_thread *t, struct hq_archiver_position *out);
+void hq_archive_thread_troubles(struct hq_archive_thread *t, struct hq_archiver_troubles *out);
 /** hq_archiver_let_go() */
 void hq_archive_thread_let_go(struct hq_archive_thread *t);
 /** Stop, store what was received, join, free. @return 0, or -1 with what archiving ended by. */

@@ -17,8 +17,9 @@
 struct hq_metrics {
     const char *cluster, *region; /**< borrowed */
     int64_t now_us, started_us;
-    bool streams; /**< false: WAL is pushed, `position` and `slot` mean nothing */
+    bool streams; /**< false: WAL is pushed; `position`, `troubles` and `slot` mean nothing */
     struct hq_archiver_position position;
+    struct hq_archiver_troubles troubles;
     struct hq_governor_status slot;
     struct hq_watch_status watch;
     int64_t backup_since_us; /**< 0: none runs */

@@ -92,18 +92,19 @@ set_ended(struct hq_archiver *a, const struct hq_error *why)
     pthread_mutex_unlock(&a->lock);
 }
 
-/* A damaged spool is no reason to stop: what it lost is asked for again. */
+/* What a round needs: again after each trouble, which may have been its. */
 static int
-revive_storers(struct hq_archiver *a, struct hq_error *err)
+prepare(struct hq_archiver *a, struct hq_error *err)
 {
-    if (archiver_storers_join(a, err) == 0)
-        return archiver_storers_start(a, err);
-    if (err->code != HQ_E_CORRUPT || *a->options.stop)
+    if (spool_prepare(&a->spool, err) != 0)
         return -1;
-    hq_log_error(HQ_LOG_ERROR, "the spool is damaged; what it lost is received again", err);
-    archiver_release(a);
-    hq_error_clear(err);
-    return archiver_recover(a, err) == 0 ? archiver_storers_start(a, err) : -1;
+    if (!a->recovered) {
+        archiver_release(a);
+        if (archiver_recover(a, err) != 0)
+            return -1;
+        a->recovered = true;
+    }
+    return a->storer_count > 0 ? 0 : archiver_storers_start(a, err);
 }
 
 static bool
@@ -117,21 +118,35 @@ storers_failed(struct hq_archiver *a)
     return failed;
 }
 
-static bool
-ends_by(const struct hq_archiver *a, const struct hq_error *err)
+static enum archiver_end
+run_round(struct hq_archiver *a, struct hq_error *err)
 {
-    return !hq_code_retryable(err->code) && a->missing == ARCHIVER_NOT_MISSING && !a->wrong_server;
+    enum archiver_end end = ARCHIVER_TROUBLE;
+
+    if (prepare(a, err) == 0)
+        end = archiver_round(a, err);
+    /* A damaged spool is no reason to stop: what it lost is asked for again. */
+    if (storers_failed(a) && archiver_storers_join(a, err) != 0) {
+        a->recovered = a->recovered && err->code != HQ_E_CORRUPT;
+        end = ARCHIVER_TROUBLE;
+    }
+    return end;
 }
 
 static void
 log_interruption(const struct hq_archiver *a, const struct hq_error *err)
 {
+    bool passes = hq_code_retryable(err->code);
+
     if (a->missing != ARCHIVER_NOT_MISSING)
         hq_log_error(HQ_LOG_ERROR, "WAL is missing on the server", err);
     else if (a->wrong_server)
         hq_log_error(HQ_LOG_ERROR, "this server's WAL is refused; it will be tried again", err);
+    else if (!a->recovered && err->code == HQ_E_CORRUPT)
+        hq_log_error(HQ_LOG_ERROR, "the spool is damaged; what it lost is received again", err);
     else
-        hq_log_error(HQ_LOG_WARNING, "streaming WAL is interrupted and will be tried again", err);
+        hq_log_error(passes ? HQ_LOG_WARNING : HQ_LOG_ERROR,
+                     "streaming WAL is interrupted and will be tried again", err);
 }
 
 /* A small spool is full again and again; while WAL gets through there is no need to wait. */
@@ -150,16 +165,12 @@ receive_for_ever(struct hq_archiver *a, struct hq_error *err)
 
     while (!*a->options.stop) {
         struct archive_known before = a->known;
-        enum archiver_end end = archiver_round(a, err);
+        enum archiver_end end = run_round(a, err);
 
-        if (storers_failed(a)) {
-            if (revive_storers(a, err) != 0)
-                return -1;
-            continue;
-        }
         if (end != ARCHIVER_TROUBLE)
             continue;
-        if (ends_by(a, err))
+        archiver_note_trouble(a, &a->troubles.receiving, err);
+        if (archiver_ends_by(a, err))
             return -1;
         if (*a->options.stop)
             break;
@@ -175,12 +186,8 @@ static int
 run(struct hq_archiver *a, struct hq_error *err)
 {
     struct hq_error failure = {0};
-    int result;
+    int result = receive_for_ever(a, err);
 
-    if (spool_prepare(&a->spool, err) != 0 || archiver_recover(a, err) != 0 ||
-        archiver_storers_start(a, err) != 0)
-        return -1;
-    result = receive_for_ever(a, err);
     if (archiver_storers_join(a, &failure) != 0 && result == 0) {
         *err = failure;
         result = -1;

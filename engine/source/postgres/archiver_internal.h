@@ -125,6 +125,9 @@ struct hq_archiver {
     uint64_t missing_at;    /**< from where on */
     bool from_shelf;        /**< a->start is what the store's listing says */
     bool slot_made_anew;    /**< because of what is missing: once is enough */
+    bool slot_lost;         /**< the server refused to stream through it: it is made anew */
+    bool recovered;         /**< the list is what the spool had, and what came since */
+    bool has_streamed;      /**< in this process's life */
     bool spool_damaged;     /**< where what it has begins is not known */
     bool wrong_server;      /**< refused, but another or a mended server may answer next time */
     bool gap_pending;       /**< `gap` is to be told when the first byte behind it is synced */
@@ -148,6 +151,7 @@ struct hq_archiver {
     int64_t last_put_us;             /**< when the last part was begun, monotonic */
     _Atomic uint32_t history_stored; /**< newest timeline whose history this run put; 0: none */
     struct hq_archiver_position position;
+    struct hq_archiver_troubles troubles;
     bool letting_go;
     bool finishing; /**< store what is there without waiting for the interval, then end */
     bool failed;    /**< a storer ended by `failure` */
@@ -204,6 +208,15 @@ int archiver_write(struct hq_archiver *a, const uint8_t *data, size_t len, int64
 int archiver_sync(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
 /** Nothing more comes for the current segment. */
 void archiver_close_segment(struct hq_archiver *a);
+
+/** Whether the receiver ends by @p err: the rule is in archiver.h. */
+bool archiver_ends_by(const struct hq_archiver *a, const struct hq_error *err);
+/** Whether a storer does: by damage in the spool, of which a new list is made. */
+bool archiver_storer_ends_by(const struct hq_archiver *a, const struct hq_error *err);
+/** For _troubles: @p trouble is one of a->troubles. */
+void archiver_note_trouble(struct hq_archiver *a, struct hq_archiver_trouble *trouble,
+                           const struct hq_error *err);
+void archiver_note_relief(struct hq_archiver *a, struct hq_archiver_trouble *trouble);
 
 /** Storers. _join makes them store what is there and end; -1 with the failure of one. */
 int archiver_storers_start(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;

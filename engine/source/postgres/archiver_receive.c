@@ -243,6 +243,7 @@ receive(struct hq_archiver *a, struct hq_error *err)
             return check_end(a, &m, err) == 0 ? ARCHIVER_TIMELINE_ENDED : ARCHIVER_TROUBLE;
         if (take_message(a, &m, err) != 0)
             return ARCHIVER_TROUBLE;
+        archiver_note_relief(a, &a->troubles.receiving);
     }
     return ARCHIVER_STOPPED;
 }
@@ -286,11 +287,13 @@ start_stream(struct hq_archiver *a, struct hq_error *err)
         return -1;
     if (hq_wal_stream_start(a->pg, a->options.slot, a->start.timeline, a->start.lsn, &a->stream,
                             err) != 0) {
-        /* The slot went between two commands: it is made anew. */
-        if (err->code == HQ_E_MISSING)
+        /* It went between two commands, or it is there and was invalidated: it is made anew. */
+        a->slot_lost = err->code == HQ_E_MISSING;
+        if (a->slot_lost)
             err->code = HQ_E_TRANSIENT;
         return -1;
     }
+    a->has_streamed = true;
     hq_wal_stream_wake_on(a->stream, a->wake);
     a->next_lsn = a->synced_lsn = a->start.lsn;
     a->reported_flush = a->reported_write = 0;

@@ -43,24 +43,29 @@ archiver_slot_drop(struct hq_archiver *a, struct hq_error *err)
 
 /*
  * A slot whose restart position is gone was invalidated (max_slot_wal_keep_size): it takes reports
- * and keeps nothing, so it is made anew. What the server still has is received all the same.
+ * and keeps nothing, so it is made anew; so is one that the server does not stream through any more
+ * (from version 18 on, whatever invalidated it). What the server still has is received all the
+ * same.
  */
 static int
 replace_lost(struct hq_archiver *a, bool anew, struct hq_error *err)
 {
+    bool exists, lost;
     uint64_t keeps;
-    bool exists;
 
     if (read_slot(a, &exists, &keeps, err) != 0)
         return -1;
-    if (exists && keeps == 0)
+    lost = exists && (keeps == 0 || a->slot_lost);
+    if (lost)
         hq_log(HQ_LOG_ERROR, "the replication slot was invalidated and is made anew",
                HQ_F_TEXT("slot", a->options.slot));
     else if (!anew || a->slot_made_anew || archiver_segment_start(a, keeps) > a->missing_at)
         return 0; /* what it keeps is not what is missing */
     if (archiver_slot_drop(a, err) != 0)
         return -1;
-    a->slot_made_anew = true;
+    a->slot_lost = false;
+    /* One that was lost is no answer yet to what is missing: reports may have moved it back. */
+    a->slot_made_anew = !lost;
     return 0;
 }
 

@@ -93,6 +93,7 @@ tell_trouble(struct hq_archiver *a, const struct hq_error *err)
     int64_t now_us = hq_clock_monotonic_us();
     bool failed, tell;
 
+    archiver_note_trouble(a, &a->troubles.storing, err);
     pthread_mutex_lock(&a->lock);
     failed = a->failed;
     tell = !failed && (a->trouble_told_us == 0 || now_us - a->trouble_told_us >= tell_again_us);
@@ -100,7 +101,7 @@ tell_trouble(struct hq_archiver *a, const struct hq_error *err)
         a->trouble_told_us = now_us;
     pthread_mutex_unlock(&a->lock);
     if (tell)
-        hq_log_error(err->code == HQ_E_REFUSED ? HQ_LOG_ERROR : HQ_LOG_WARNING,
+        hq_log_error(hq_code_retryable(err->code) ? HQ_LOG_WARNING : HQ_LOG_ERROR,
                      "WAL can't be stored; it will be tried again", err);
     return failed;
 }
@@ -110,6 +111,7 @@ tell_relief(struct hq_archiver *a)
 {
     bool tell;
 
+    archiver_note_relief(a, &a->troubles.storing);
     pthread_mutex_lock(&a->lock);
     tell = a->trouble_told_us != 0;
     a->trouble_told_us = 0;
@@ -125,10 +127,7 @@ tell_relief(struct hq_archiver *a)
 static bool
 back_off(struct hq_archiver *a, const struct hq_error *err, int64_t ms)
 {
-    /* A store that refuses may be told better by somebody; meanwhile the spool goes on. */
-    bool passes = hq_code_retryable(err->code) || err->code == HQ_E_REFUSED;
-
-    if (!passes || *a->options.stop || tell_trouble(a, err))
+    if (archiver_storer_ends_by(a, err) || *a->options.stop || tell_trouble(a, err))
         return false;
     /* One more attempt when it is stopped meanwhile. */
     (void)hq_clock_sleep_ms(ms, a->options.stop);

@@ -30,6 +30,14 @@ static const struct meaning meanings[] = {
     {"53400", NULL, HQ_E_SERVER,
      "raise max_replication_slots in postgresql.conf, for instance `max_replication_slots = 10`, "
      "and restart PostgreSQL; or drop a slot nobody needs (pg_replication_slots lists them)"},
+    {"55000", "idle_timeout", HQ_E_MISSING,
+     "it is made anew; set `idle_replication_slot_timeout = 0`, or longer than hq-backupd may be "
+     "away"},
+    {"55000", "wal_removed", HQ_E_MISSING,
+     "it is made anew; raise max_slot_wal_keep_size, or see why WAL was not fetched in time"},
+    /* For logical slots there is more; whatever it was, the slot is gone. */
+    {"55000", "rows_removed", HQ_E_MISSING, NULL},
+    {"55000", "wal_level_insufficient", HQ_E_MISSING, NULL},
     {"55000", "max_replication_slots", HQ_E_SERVER,
      "set `max_replication_slots = 10` in postgresql.conf and restart PostgreSQL"},
     {"55000", "wal_level", HQ_E_SERVER,

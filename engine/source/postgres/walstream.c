@@ -150,9 +150,6 @@ hq_wal_stream_start(struct hq_pg *pg, const char *slot, uint32_t timeline, uint6
     s->wake_fd = -1;
     if (begin_copy(s, command, err) != 0) {
         free(s);
-        if (err->code == HQ_E_SERVER)
-            hq_error_hint(err, "see wal_status in pg_replication_slots: where it says \"lost\", "
-                               "drop the slot and start again");
         return hq_error_prefix(err, "%s", command);
     }
     *out = s;

@@ -15,11 +15,19 @@
  * timeline had beyond the switch is kept as well. History files are stored before their WAL.
  * A slot that was invalidated is made anew. WAL that the server has removed is a gap: archiving
  * goes on behind it (on_gap).
- * REFUSED, and it ends: a system that is not the cluster's (repository/lineage.h).
- * Refused, and asked again, because another server may answer: one whose WAL ends before what was
- * received on its timeline (it went back in time), or whose timeline is older (a former primary).
+ * Refused: a system that is not the cluster's (repository/lineage.h), a server whose WAL ends
+ * before what was received on its timeline (it went back in time), or whose timeline is older (a
+ * former primary).
  *
- * Threads  hq_archiver_run() belongs to one thread; _position and _wait may be called from others.
+ * What ends it: before anything was streamed, a mistake in what it was started with (USAGE, CONFIG,
+ * REFUSED, UNSUPPORTED, KEY, REGION: a wrong password, a system that is another cluster's). Nothing
+ * else: what a server, the store, the spool or this host refuses may be granted later, so it is
+ * logged, counted (hq_archiver_troubles()) and tried again with back-off, for ever. Once it has
+ * streamed the same holds for mistakes. A refused server is asked again, because another may
+ * answer. Where somebody waits (options->attended) all that is not retryable ends it.
+ *
+ * Threads  hq_archiver_run() belongs to one thread; _position, _troubles and _wait may be called
+ *          from others.
  */
 #ifndef HQ_POSTGRES_ARCHIVER_H
 #define HQ_POSTGRES_ARCHIVER_H
@@ -56,6 +64,7 @@ struct hq_archiver_options {
     /** Told, from hq_archiver_run()'s thread, when archiving goes on behind a gap; or NULL. */
     void (*on_gap)(void *context, const struct hq_wal_gap *gap);
     void *context;
+    bool attended; /**< somebody waits for the outcome: only what may pass by itself is borne */
     const atomic_int *stop; /**< ends _run with 0 after storing what was received */
 };
 
@@ -76,16 +85,28 @@ struct hq_archiver_position {
     bool streaming;
 };
 
+/** What fails and is tried again. */
+struct hq_archiver_trouble {
+    uint64_t count;       /**< failures since the start of this process */
+    int64_t since_us;     /**< when the trouble of now began; 0: there is none */
+    struct hq_error last; /**< newest failure, of now or earlier */
+};
+
+struct hq_archiver_troubles {
+    struct hq_archiver_trouble receiving, storing;
+};
+
 struct hq_archiver;
 int hq_archiver_new(const struct hq_archiver_options *options, struct hq_archiver **out,
                     struct hq_error *err) HQ_MUST_CHECK;
 /**
- * Connect, ensure the slot, stream until *stop. Trouble that may pass (connection, store) is
- * logged and tried again with back-off for ever; other trouble ends it with -1, and so does a
- * store that does not take the last bytes after *stop. Once only.
+ * Connect, ensure the slot, stream until *stop. Trouble is tried again, or ends it with -1, by the
+ * rule above; a store that does not take the last bytes after *stop ends it so too. Once only.
  */
 int hq_archiver_run(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
 void hq_archiver_position(struct hq_archiver *a, struct hq_archiver_position *out);
+/** Any thread. */
+void hq_archiver_troubles(struct hq_archiver *a, struct hq_archiver_troubles *out);
 /**
  * Wait until durable_lsn >= @p lsn. TRANSIENT when @p timeout_ms passes; when _run has ended, its
  * own failure or INTERRUPTED.
