@@ -157,6 +157,7 @@ check_pack(struct verify *v, const struct found *object, struct hq_error *err)
     struct hq_buf bytes = {0};
     const char *hex = strrchr(object->name, '/') + 1;
     struct hq_place place;
+    struct hq_error why = {0};
     struct hq_pack *pack;
     struct hq_id id;
     int failed;
@@ -171,8 +172,13 @@ check_pack(struct verify *v, const struct found *object, struct hq_error *err)
     if (pack == NULL)
         return -1;
     failed = check_frames(v, pack, &bytes, err);
-    if (!hq_index_map_find(v->index, &pack->entries[0].id, &place))
-        v->result->unreferred++;
+    if (hq_index_map_find(v->index, &pack->entries[0].id, &place, &why) != 0) {
+        v->result->unreferred += why.code == HQ_E_MISSING;
+        if (failed == 0 && why.code != HQ_E_MISSING) {
+            *err = why;
+            failed = -1;
+        }
+    }
     hq_pack_free(pack);
     return failed;
 }
@@ -184,14 +190,17 @@ struct backup_check {
 };
 
 static int
-refer(struct backup_check *b, const struct hq_id *id, const char *path)
+refer(struct backup_check *b, const struct hq_id *id, const char *path, struct hq_error *err)
 {
     struct hq_error why = {0};
     char hex[2 * HQ_ID_BYTES + 1];
     struct hq_place place;
 
-    if (hq_index_map_find(b->v->index, id, &place))
+    if (hq_index_map_find(b->v->index, id, &place, err) == 0)
         return 0;
+    if (err->code != HQ_E_MISSING)
+        return -1;
+    hq_error_clear(err);
     hq_fail(&why, HQ_E_MISSING, "%s needs chunk %s, which no index names", path,
             hq_hex_encode(id->bytes, HQ_ID_BYTES, hex));
     problem(b->v, b->object, &why);
@@ -206,13 +215,15 @@ check_entry(const struct hq_entry *entry, void *context, struct hq_error *err)
     struct hq_page_map map = {0};
 
     for (size_t i = 0; i < entry->chunk_count; i++)
-        refer(b, &entry->chunks[i].id, entry->path);
+        if (refer(b, &entry->chunks[i].id, entry->path, err) != 0)
+            return -1;
     if (entry->type != HQ_ENTRY_RELATION)
         return 0;
     if (hq_page_map_read(b->reader, entry, &map, err) != 0)
         return judge(b->v, b->object, err);
     for (uint32_t i = 0; i < map.chunk_count; i++)
-        refer(b, &map.chunks[i].id, entry->path);
+        if (refer(b, &map.chunks[i].id, entry->path, err) != 0)
+            return -1;
     return 0;
 }
 

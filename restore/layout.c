@@ -181,8 +181,8 @@ want(struct layout *layout, const struct hq_id *id, enum hq_chunk_kind kind, uin
         return -1;
     w = &layout->wanted[layout->wanted_count];
     *w = (struct wanted){.first_use = layout->use_count};
-    if (!hq_index_map_find(layout->plan->index, id, &w->place))
-        return hq_fail(err, HQ_E_MISSING, "a chunk of it is in no index");
+    if (hq_index_map_find(layout->plan->index, id, &w->place, err) != 0)
+        return -1;
     if (w->place.entry.kind != kind || w->place.entry.raw != raw)
         return hq_fail(err, HQ_E_CORRUPT, "index and manifest disagree about a chunk");
     layout->wanted_count++;

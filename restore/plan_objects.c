@@ -83,8 +83,11 @@ need(struct needed *n, const struct hq_id *id, const char *path, struct hq_error
 {
     struct hq_place place;
 
-    if (hq_index_map_find(n->plan->index, id, &place))
+    if (hq_index_map_find(n->plan->index, id, &place, err) == 0)
         return add_pack(n, &place, err);
+    if (err->code != HQ_E_MISSING)
+        return -1;
+    hq_error_clear(err);
     note_missing(n->plan, path);
     return 0;
 }
@@ -159,9 +162,9 @@ blame_entry(const struct hq_entry *entry, void *context, struct hq_error *err)
         struct needed_pack key, *found;
         struct hq_place place;
 
-        if (!hq_index_map_find(n->plan->index, pages ? &map.chunks[i].id : &entry->chunks[i].id,
-                               &place))
-            continue;
+        if (hq_index_map_find(n->plan->index, pages ? &map.chunks[i].id : &entry->chunks[i].id,
+                              &place, err) != 0)
+            continue; /* counted by the first pass too */
         key.id = place.pack;
         found = bsearch(&key, n->packs, n->count, sizeof *n->packs, compare_packs);
         if (found != NULL && !found->seen)

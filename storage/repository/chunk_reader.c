@@ -51,10 +51,10 @@ hq_chunk_reader_new(const struct hq_repository *repository, hq_place_fn *find, c
     return r;
 }
 
-static bool
-find_in_index(const void *index, const struct hq_id *id, struct hq_place *out)
+static int
+find_in_index(const void *index, const struct hq_id *id, struct hq_place *out, struct hq_error *err)
 {
-    return hq_index_map_find(index, id, out);
+    return hq_index_map_find(index, id, out, err);
 }
 
 struct hq_chunk_reader *
@@ -150,11 +150,8 @@ hq_chunk_read(struct hq_chunk_reader *r, const struct hq_id *id, enum hq_chunk_k
     char hex[2 * HQ_ID_BYTES + 1];
 
     hq_hex_encode(id->bytes, HQ_ID_BYTES, hex);
-    if (!r->find(r->context, id, &place)) {
-        hq_fail(err, HQ_E_MISSING, "chunk %s: no index names it", hex);
-        return hq_error_hint(err, "an index object is missing or damaged; run `hq-backup verify` "
-                                  "or restore an older backup");
-    }
+    if (r->find(r->context, id, &place, err) != 0)
+        return -1;
     if (place.entry.kind != kind || (raw != 0 && place.entry.raw != raw))
         return hq_fail(err, HQ_E_CORRUPT, "chunk %s: index and manifest disagree", hex);
     if (read_place(r, &place, out, err) != 0)

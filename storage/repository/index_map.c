@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "index_map_internal.h"
+#include "index_records.h"
 
 enum {
     RAW_BITS = 27,
@@ -12,26 +13,21 @@ enum {
 _Static_assert(HQ_CHUNK_PAGE_MAP_MAX < 1 << RAW_BITS && HQ_CHUNK_PAGE_SUMS < 1 << KIND_BITS,
                "raw length, kind and codec share one word");
 
-/* 52 bytes a chunk: a repository of 10 TiB has some 40 million of them. */
-struct chunk {
-    struct hq_id id;
-    uint32_t pack; /* number in packs */
-    uint32_t frame;
-    uint32_t offset;
-    uint32_t stored;
-    uint32_t packed; /* raw length, kind, codec, from the lowest bit on */
+/*
+ * Chunks have numbers in the order they came; their records may lie in a file. slots is an
+ * open-addressed table, probed one by one from the place that the tag says: the first bytes of the
+ * id, so that growing needs no records, and a probe reads one only where the tags agree. Ids are
+ * keyed hashes: they need no mixing.
+ * Invariants: slot_count is 0 or a power of two; at most 7/8 of the slots are taken.
+ */
+struct slot {
+    uint32_t tag;
+    uint32_t number; /* + 1; 0: free */
 };
 
-/*
- * Chunks lie in the order they came; slots is an open-addressed table of their numbers + 1, 0 for
- * a free slot, probed one by one from the place the id's first bytes say. Ids are keyed hashes:
- * they need no mixing.
- * Invariants: slot_count is 0 or a power of two; count is at most 3/4 of it.
- */
 struct hq_index_map {
-    struct chunk *chunks;
-    size_t count, cap;
-    uint32_t *slots;
+    struct hq_index_records records;
+    struct slot *slots;
     size_t slot_count;
     struct hq_id *packs;
     size_t pack_count, pack_cap;
@@ -52,7 +48,7 @@ hq_index_map_free(struct hq_index_map *map)
 {
     if (map == NULL)
         return;
-    free(map->chunks);
+    hq_index_records_clear(&map->records);
     free(map->slots);
     free(map->packs);
     free(map);
@@ -61,7 +57,7 @@ hq_index_map_free(struct hq_index_map *map)
 size_t
 hq_index_map_chunks(const struct hq_index_map *map)
 {
-    return map->count;
+    return map->records.count;
 }
 
 size_t
@@ -76,32 +72,60 @@ hq_index_map_pack(const struct hq_index_map *map, size_t number)
     return &map->packs[number];
 }
 
-/* The slot that holds @p id or, if none does, the free one where it belongs. */
+static uint32_t
+tag_of(const struct hq_id *id)
+{
+    return (uint32_t)(hq_get_u64(id->bytes) >> 32);
+}
+
 static size_t
-find_slot(const struct hq_index_map *map, const struct hq_id *id)
+home_of(const struct hq_index_map *map, uint32_t tag)
+{
+    return (size_t)((uint64_t)tag * map->slot_count >> 32);
+}
+
+/* The slot that holds @p id, whose record is read, or, if none does, the free one for it. */
+static int
+find_slot(const struct hq_index_map *map, const struct hq_id *id, size_t *slot,
+          struct hq_index_record *record, struct hq_error *err)
 {
     size_t mask = map->slot_count - 1;
-    size_t at = (size_t)hq_get_u64(id->bytes) & mask;
+    uint32_t tag = tag_of(id);
 
-    while (map->slots[at] != 0 &&
-           memcmp(map->chunks[map->slots[at] - 1].id.bytes, id->bytes, HQ_ID_BYTES) != 0)
-        at = (at + 1) & mask;
-    return at;
+    for (*slot = home_of(map, tag); map->slots[*slot].number != 0; *slot = (*slot + 1) & mask) {
+        if (map->slots[*slot].tag != tag)
+            continue;
+        if (hq_index_records_get(&map->records, map->slots[*slot].number - 1, record, err) != 0)
+            return -1;
+        if (hq_id_compare(&record->id, id) == 0)
+            return 0;
+    }
+    return 0;
 }
 
 static int
 grow_slots(struct hq_index_map *map, struct hq_error *err)
 {
-    size_t slot_count = map->slot_count == 0 ? FIRST_SLOTS : map->slot_count * 2;
-    uint32_t *slots = calloc(slot_count, sizeof *slots);
+    size_t old_count = map->slot_count;
+    struct slot *old = map->slots;
 
-    if (slots == NULL)
-        return hq_fail(err, HQ_E_NOMEM, "index map of %zu chunks", map->count);
-    free(map->slots);
-    map->slots = slots;
-    map->slot_count = slot_count;
-    for (size_t i = 0; i < map->count; i++)
-        slots[find_slot(map, &map->chunks[i].id)] = (uint32_t)i + 1;
+    map->slot_count = old_count == 0 ? FIRST_SLOTS : old_count * 2;
+    map->slots = calloc(map->slot_count, sizeof *map->slots);
+    if (map->slots == NULL) {
+        map->slots = old;
+        map->slot_count = old_count;
+        return hq_fail(err, HQ_E_NOMEM, "index map of %zu chunks", map->records.count);
+    }
+    for (size_t i = 0; i < old_count; i++) {
+        size_t at = home_of(map, old[i].tag);
+
+        if (old[i].number == 0)
+            continue;
+        while (map->slots[at].number != 0)
+            at = (at + 1) & (map->slot_count - 1);
+        map->slots[at] = old[i];
+    }
+    free(old);
     return 0;
 }
 
@@ -122,21 +146,6 @@ grow_array(void **items, size_t count, size_t *cap, size_t size, struct hq_error
 }
 
 static int
-reserve_chunk(struct hq_index_map *map, struct hq_error *err)
-{
-    void *chunks = map->chunks;
-    int rc;
-
-    if (map->count >= UINT32_MAX - 1)
-        return hq_fail(err, HQ_E_UNSUPPORTED, "repository of more than %u chunks", UINT32_MAX - 1);
-    if (map->count >= map->slot_count / 4 * 3 && grow_slots(map, err) != 0)
-        return -1;
-    rc = grow_array(&chunks, map->count, &map->cap, sizeof *map->chunks, err);
-    map->chunks = chunks;
-    return rc;
-}
-
-static int
 add_pack(struct hq_index_map *map, const struct hq_id *id, struct hq_error *err)
 {
     void *packs = map->packs;
@@ -151,55 +160,82 @@ add_pack(struct hq_index_map *map, const struct hq_id *id, struct hq_error *err)
     return rc;
 }
 
+static int
+add_chunk(struct hq_index_map *map, const struct hq_pack_entry *e, uint32_t frame,
+          struct hq_error *err)
+{
+    struct hq_index_record record = {
+        .id = e->id,
+        .pack = (uint32_t)map->pack_count - 1,
+        .frame = frame,
+        .offset = e->offset,
+        .stored = e->stored,
+        .packed =
+            e->raw | (uint32_t)e->kind << RAW_BITS | (uint32_t)e->codec << (RAW_BITS + KIND_BITS),
+    };
+    struct hq_index_record there;
+    size_t slot;
+
+    if (map->records.count >= UINT32_MAX - 1)
+        return hq_fail(err, HQ_E_UNSUPPORTED, "repository of more than %u chunks", UINT32_MAX - 1);
+    if (map->records.count >= map->slot_count / 8 * 7 && grow_slots(map, err) != 0)
+        return -1;
+    if (find_slot(map, &e->id, &slot, &there, err) != 0)
+        return -1;
+    if (map->slots[slot].number != 0)
+        return 0;
+    if (hq_index_records_add(&map->records, &record, err) != 0)
+        return -1;
+    map->slots[slot] = (struct slot){.tag = tag_of(&e->id), .number = (uint32_t)map->records.count};
+    return 0;
+}
+
 int
 hq_index_map_add(struct hq_index_map *map, const struct hq_pack *pack, struct hq_error *err)
 {
     if (add_pack(map, &pack->id, err) != 0)
         return -1;
-    for (uint32_t i = 0; i < pack->count; i++) {
-        const struct hq_pack_entry *e = &pack->entries[i];
-        size_t slot;
-
-        if (reserve_chunk(map, err) != 0)
+    for (uint32_t i = 0; i < pack->count; i++)
+        if (add_chunk(map, &pack->entries[i], i, err) != 0)
             return -1;
-        slot = find_slot(map, &e->id);
-        if (map->slots[slot] != 0)
-            continue;
-        map->chunks[map->count] = (struct chunk){
-            .id = e->id,
-            .pack = (uint32_t)map->pack_count - 1,
-            .frame = i,
-            .offset = e->offset,
-            .stored = e->stored,
-            .packed = e->raw | (uint32_t)e->kind << RAW_BITS |
-                      (uint32_t)e->codec << (RAW_BITS + KIND_BITS),
-        };
-        map->slots[slot] = (uint32_t)++map->count;
-    }
     return 0;
 }
 
-bool
-hq_index_map_find(const struct hq_index_map *map, const struct hq_id *id, struct hq_place *out)
+static int
+unknown(const struct hq_id *id, struct hq_error *err)
 {
-    const struct chunk *chunk;
-    uint32_t number;
+    char text[HQ_ID_TEXT_BYTES];
 
-    if (map->count == 0 || (number = map->slots[find_slot(map, id)]) == 0)
-        return false;
-    chunk = &map->chunks[number - 1];
+    hq_fail(err, HQ_E_MISSING, "chunk %s: no index names it", hq_id_text(id, text));
+    return hq_error_hint(err, "an index object is missing or damaged; run `hq-backup verify` or "
+                              "restore an older backup");
+}
+
+int
+hq_index_map_find(const struct hq_index_map *map, const struct hq_id *id, struct hq_place *out,
+                  struct hq_error *err)
+{
+    struct hq_index_record chunk;
+    size_t slot;
+
+    if (map->records.count == 0)
+        return unknown(id, err);
+    if (find_slot(map, id, &slot, &chunk, err) != 0)
+        return -1;
+    if (map->slots[slot].number == 0)
+        return unknown(id, err);
     *out = (struct hq_place){
-        .pack = map->packs[chunk->pack],
-        .frame = chunk->frame,
-        .entry = {.id = chunk->id,
-                  .offset = chunk->offset,
-                  .stored = chunk->stored,
-                  .raw = chunk->packed & ((UINT32_C(1) << RAW_BITS) - 1),
-                  .kind = chunk->packed >> RAW_BITS & ((1 << KIND_BITS) - 1),
-                  .codec = (uint8_t)(chunk->packed >> (RAW_BITS + KIND_BITS))},
+        .pack = map->packs[chunk.pack],
+        .frame = chunk.frame,
+        .entry = {.id = chunk.id,
+                  .offset = chunk.offset,
+                  .stored = chunk.stored,
+                  .raw = chunk.packed & ((UINT32_C(1) << RAW_BITS) - 1),
+                  .kind = chunk.packed >> RAW_BITS & ((1 << KIND_BITS) - 1),
+                  .codec = (uint8_t)(chunk.packed >> (RAW_BITS + KIND_BITS))},
     };
     out->type = out->entry.kind == HQ_CHUNK_DATA || out->entry.kind == HQ_CHUNK_PAGES
                     ? HQ_PACK_DATA
                     : HQ_PACK_METADATA;
-    return true;
+    return 0;
 }

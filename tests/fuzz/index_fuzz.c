@@ -12,7 +12,7 @@ take(const struct hq_pack *pack, void *context, struct hq_error *err)
     if (hq_index_map_add(context, pack, err) != 0)
         abort();
     for (uint32_t i = 0; i < pack->count; i++)
-        if (!hq_index_map_find(context, &pack->entries[i].id, &place) ||
+        if (hq_index_map_find(context, &pack->entries[i].id, &place, err) != 0 ||
             hq_pack_entry_check(&place.entry, place.type, err) != 0 ||
             place.entry.offset + (uint64_t)place.entry.stored > HQ_PACK_MAX_BYTES)
             abort();

@@ -111,6 +111,33 @@ create_never_overwrites(void **state)
 }
 
 static void
+a_temporary_file_has_no_name(void **state)
+{
+    char text[4] = "";
+    struct stat st;
+    int fd;
+
+    (void)state;
+    assert_int_equal(setenv("TMPDIR", root, 1), 0);
+    fd = hq_io_temporary(&err);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_nlink, 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(count_temporaries(), 0);
+    assert_int_equal(hq_io_write(fd, "abc", 3, "temporary", &err), 0);
+    assert_int_equal(pread(fd, text, 3, 0), 3);
+    assert_string_equal(text, "abc");
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(setenv("TMPDIR", at("absent"), 1), 0);
+    assert_int_equal(hq_io_temporary(&err), -1);
+    assert_non_null(strstr(err.hint, "TMPDIR"));
+    assert_int_equal(unsetenv("TMPDIR"), 0);
+    assert_true((fd = hq_io_temporary(&err)) >= 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void
 replace_takes_the_longest_name_and_a_bare_one(void **state)
 {
     char name[256];
@@ -454,6 +481,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replace_makes_and_replaces),
         cmocka_unit_test(create_never_overwrites),
+        cmocka_unit_test(a_temporary_file_has_no_name),
         cmocka_unit_test(replace_takes_the_longest_name_and_a_bare_one),
         cmocka_unit_test(a_failed_replace_keeps_the_old_file),
         cmocka_unit_test(a_full_file_system_is_no_space),

@@ -66,7 +66,7 @@ read_chunk(struct reader *r, const struct hq_id *id, struct hq_buf *out)
     struct hq_place place;
     struct hq_error err = {0};
 
-    assert_true(hq_index_map_find(r->map, id, &place));
+    ASSERT_OK(hq_index_map_find(r->map, id, &place, &err), &err);
     hq_pack_name(&place.pack, name);
     ASSERT_OK(hq_store_get_all(r->f->store, name, HQ_PACK_MAX_BYTES, &pack, &err), &err);
     ASSERT_OK(hq_pack_key_open(&r->f->repository, pack.data, &key, &err), &err);
@@ -410,7 +410,7 @@ assert_catalog_is_true(struct fixture *f, const struct fixture_file *files, size
         hq_chunk_id(ids, HQ_CHUNK_DATA, bytes, size, &id);
         if (!hq_catalog_chunk_known(f->catalog, &id))
             continue;
-        assert_true(hq_index_map_find(map, &id, &place));
+        ASSERT_OK(hq_index_map_find(map, &id, &place, &err), &err);
         hq_pack_name(&place.pack, name);
         ASSERT_OK(hq_store_head(f->store, name, &info, &err), &err);
     }

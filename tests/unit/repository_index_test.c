@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "index_map_internal.h"
+#include "index_records.h"
 #include "repository_fixture.h"
 
 struct seen {
@@ -82,8 +83,9 @@ assert_finds(const struct hq_index_map *map, const struct hq_pack *pack)
 {
     for (uint32_t i = 0; i < pack->count; i++) {
         struct hq_place place;
+        struct hq_error err = {0};
 
-        assert_true(hq_index_map_find(map, &pack->entries[i].id, &place));
+        ASSERT_OK(hq_index_map_find(map, &pack->entries[i].id, &place, &err), &err);
         assert_memory_equal(&place.pack, &pack->id, sizeof place.pack);
         assert_int_equal(place.frame, i);
         assert_int_equal(place.type, pack->type);
@@ -109,7 +111,7 @@ map_finds_chunks(void **state)
 
     assert_non_null(map);
     assert_int_equal(hq_index_map_chunks(map), 0);
-    assert_false(hq_index_map_find(map, &absent, &place));
+    ASSERT_CODE(hq_index_map_find(map, &absent, &place, &err), &err, HQ_E_MISSING);
     hq_index_map_free(map);
     (void)store_packs(f, packs, name);
     /* What else lies there is nobody's business. */
@@ -119,7 +121,7 @@ map_finds_chunks(void **state)
     assert_int_equal(hq_index_map_chunks(map), 2 * SMALL_CHUNKS);
     assert_finds(map, packs[0]);
     assert_finds(map, packs[1]);
-    assert_false(hq_index_map_find(map, &absent, &place));
+    ASSERT_CODE(hq_index_map_find(map, &absent, &place, &err), &err, HQ_E_MISSING);
     hq_index_map_free(map);
     free_packs(packs);
 }
@@ -180,6 +182,70 @@ map_holds_many(void **state)
     hq_index_map_free(map);
 }
 
+enum {
+    FILED_PACKS = 30,
+    PER_FILED_PACK = HQ_INDEX_RECORDS_KEPT / 10
+};
+
+/* More chunks than are kept in memory; those that come again are found in the file. */
+static void
+a_large_map_goes_on_in_a_file(void **state)
+{
+    struct hq_error err = {0};
+    struct hq_index_map *map = hq_index_map_new(&err);
+    struct hq_pack packs[FILED_PACKS] = {0};
+    struct hq_place place;
+    struct hq_id absent;
+
+    (void)state;
+    assert_non_null(map);
+    for (uint32_t p = 0; p < FILED_PACKS; p++) {
+        packs[p].type = HQ_PACK_METADATA;
+        packs[p].count = PER_FILED_PACK;
+        packs[p].entries = calloc(PER_FILED_PACK, sizeof *packs[p].entries);
+        assert_non_null(packs[p].entries);
+        fill_pack(&packs[p], p);
+        for (uint32_t i = 0; i < PER_FILED_PACK; i++)
+            hq_random(packs[p].entries[i].id.bytes, HQ_ID_BYTES);
+        ASSERT_OK(hq_index_map_add(map, &packs[p], &err), &err);
+    }
+    ASSERT_OK(hq_index_map_add(map, &packs[0], &err), &err);
+    assert_int_equal(hq_index_map_chunks(map), FILED_PACKS * PER_FILED_PACK);
+    for (uint32_t p = 0; p < FILED_PACKS; p++) {
+        assert_finds(map, &packs[p]);
+        free(packs[p].entries);
+    }
+    hq_random(absent.bytes, HQ_ID_BYTES);
+    ASSERT_CODE(hq_index_map_find(map, &absent, &place, &err), &err, HQ_E_MISSING);
+    hq_index_map_free(map);
+}
+
+/* Where there is no room for the file: an error that says what to do, and nothing is lost. */
+static void
+without_a_place_for_the_file_it_says_so(void **state)
+{
+    struct hq_error err = {0};
+    struct hq_index_map *map = hq_index_map_new(&err);
+    struct hq_pack pack = {.type = HQ_PACK_METADATA, .count = HQ_INDEX_RECORDS_KEPT + 1};
+
+    (void)state;
+    assert_non_null(map);
+    pack.entries = calloc(pack.count, sizeof *pack.entries);
+    assert_non_null(pack.entries);
+    fill_pack(&pack, 1);
+    for (uint32_t i = 0; i < pack.count; i++)
+        hq_random(pack.entries[i].id.bytes, HQ_ID_BYTES);
+    assert_int_equal(setenv("TMPDIR", "/nonexistent", 1), 0);
+    ASSERT_CODE(hq_index_map_add(map, &pack, &err), &err, HQ_E_SYS);
+    assert_non_null(strstr(err.hint, "TMPDIR"));
+    assert_int_equal(unsetenv("TMPDIR"), 0);
+    assert_int_equal(hq_index_map_chunks(map), HQ_INDEX_RECORDS_KEPT);
+    pack.count = HQ_INDEX_RECORDS_KEPT;
+    assert_finds(map, &pack);
+    free(pack.entries);
+    hq_index_map_free(map);
+}
+
 static void
 damaged_index_is_passed_over(void **state)
 {
@@ -214,7 +280,7 @@ damaged_index_is_passed_over(void **state)
     map = hq_index_map_load(&f->writer, &damaged, &err);
     assert_non_null(map);
     assert_int_equal(damaged, 2);
-    assert_false(hq_index_map_find(map, &packs[0]->entries[0].id, &place));
+    ASSERT_CODE(hq_index_map_find(map, &packs[0]->entries[0].id, &place, &err), &err, HQ_E_MISSING);
     assert_finds(map, packs[1]);
     hq_index_map_free(map);
     free_packs(packs);
@@ -307,7 +373,7 @@ lost_index_is_made_up_for(void **state)
     ASSERT_OK(hq_store_put_bytes(f->store, "packs/zz/" HQ_VECTOR_BIND, "x", 1, &err), &err);
     map = hq_index_map_load(&f->writer, NULL, &err);
     assert_non_null(map);
-    assert_false(hq_index_map_find(map, &packs[0]->entries[0].id, &place));
+    ASSERT_CODE(hq_index_map_find(map, &packs[0]->entries[0].id, &place, &err), &err, HQ_E_MISSING);
     ASSERT_OK(hq_index_map_add_unnamed(&f->writer, map, NULL, &err), &err);
     assert_finds(map, packs[0]);
     assert_finds(map, packs[1]);
@@ -444,6 +510,8 @@ main(void)
         FIXTURE_TEST(indexes_round_trip),
         FIXTURE_TEST(map_finds_chunks),
         cmocka_unit_test(map_holds_many),
+        cmocka_unit_test(a_large_map_goes_on_in_a_file),
+        cmocka_unit_test(without_a_place_for_the_file_it_says_so),
         FIXTURE_TEST(damaged_index_is_passed_over),
         FIXTURE_TEST(named_packs_are_not_read_again),
         FIXTURE_TEST(too_many_entries_are_refused),

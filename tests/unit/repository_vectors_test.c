@@ -272,7 +272,7 @@ index_opens(void **state)
     assert_non_null(map);
     assert_int_equal(hq_index_map_chunks(map), 5);
     memcpy(chunk.bytes, id.data, HQ_ID_BYTES);
-    assert_true(hq_index_map_find(map, &chunk, &place));
+    ASSERT_OK(hq_index_map_find(map, &chunk, &place, &err), &err);
     assert_bytes(pack, "id", place.pack.bytes, HQ_ID_BYTES);
     assert_int_equal(place.frame, 1);
     assert_int_equal(place.entry.offset, integer_of(entry, "offset"));

@@ -35,8 +35,8 @@ find_chunk(const struct hq_entry *entry, void *context, struct hq_error *err)
     } else {
         id = find->page_map ? entry->page_map.id : entry->chunks[find->chunk].id;
     }
-    find->found = hq_index_map_find(find->a->plan.index, &id, &find->place);
-    return 0;
+    find->found = true;
+    return hq_index_map_find(find->a->plan.index, &id, &find->place, err);
 }
 
 /* Flip a bit in the frame of a chunk of @p path. */

@@ -55,6 +55,12 @@ int hq_io_remove_tree(const char *path, struct hq_error *err) HQ_MUST_CHECK;
  */
 int hq_io_lock(const char *path, struct hq_error *err) HQ_MUST_CHECK;
 
+/**
+ * A file without a name, of mode 0600, in $TMPDIR or /var/tmp: gone with its last descriptor.
+ * @return fd >= 0, or -1: SYS, REFUSED or NO_SPACE.
+ */
+int hq_io_temporary(struct hq_error *err) HQ_MUST_CHECK;
+
 /** a + "/" + b into a new string (one slash between). NULL: NOMEM. Free with free(). */
 char *hq_path_join(const char *a, const char *b, struct hq_error *err) HQ_MUST_CHECK;
 

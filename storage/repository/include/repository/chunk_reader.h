@@ -12,8 +12,9 @@
 #include "repository/pagemap.h"
 
 struct hq_chunk_reader;
-/** Where a chunk lies; @return false when nothing names it. */
-typedef bool hq_place_fn(const void *context, const struct hq_id *id, struct hq_place *out);
+/** Where a chunk lies; MISSING when nothing names it. */
+typedef int hq_place_fn(const void *context, const struct hq_id *id, struct hq_place *out,
+                        struct hq_error *err);
 /** @p find is asked for each chunk, with @p context (borrowed): an index map, or a catalog. */
 struct hq_chunk_reader *hq_chunk_reader_new(const struct hq_repository *repository,
                                             hq_place_fn *find, const void *context,
