@@ -18,7 +18,8 @@ knows_kinds(void **state)
     assert_int_equal(hq_chunk_raw_max(HQ_CHUNK_PAGES), 2 << 20);
     assert_int_equal(hq_chunk_raw_max(HQ_CHUNK_MANIFEST), 4 << 20);
     assert_int_equal(hq_chunk_raw_max(HQ_CHUNK_PAGE_MAP), 64 << 20);
-    assert_int_equal(hq_chunk_raw_max(5), 0);
+    assert_int_equal(hq_chunk_raw_max(HQ_CHUNK_PAGE_SUMS), 8 << 20);
+    assert_int_equal(hq_chunk_raw_max(6), 0);
     assert_int_equal(hq_chunk_raw_max(UINT32_MAX), 0);
 }
 

@@ -344,7 +344,8 @@ directory_keeps_the_limits(void **state)
         {128, 40, 25, 1, 0, HQ_E_CORRUPT}, /* as it is, but another length */
         {128, 15, 24, 1, 0, HQ_E_CORRUPT}, /* shorter than the tag */
         {128, 40, 24, 3, 0, HQ_E_CORRUPT}, /* a manifest in a data pack */
-        {128, 40, 24, 5, 0, HQ_E_UNSUPPORTED},
+        {128, 40, 24, 5, 0, HQ_E_CORRUPT}, /* page sums in a data pack */
+        {128, 40, 24, 6, 0, HQ_E_UNSUPPORTED},
         {128, 40, 24, 0, 0, HQ_E_UNSUPPORTED},
         {128, 40, 24, 1, 2, HQ_E_UNSUPPORTED},
         {129, 40, 24, 1, 0, HQ_E_CORRUPT}, /* a gap */
