@@ -181,6 +181,7 @@ run(struct daemon *d, struct hq_error *err)
     d->control.archive = d->archive;
     d->control.governor = d->governor;
     failed = start_watch(d, err);
+    d->control.watch = d->watch;
     if (failed == 0)
         failed = start_control(d, err);
     if (failed == 0)

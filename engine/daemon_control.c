@@ -77,6 +77,28 @@ slot_json(struct daemon_control *d)
                      (json_int_t)s.slot.retained_bytes);
 }
 
+/* Null until it was computed for the first time. */
+static json_t *
+recoverable_json(struct daemon_control *d)
+{
+    struct hq_watch_status s;
+    int64_t to_us;
+
+    hq_watch_status(d->watch, &s);
+    if (s.computed_us == 0)
+        return json_null();
+    to_us = s.range.to_us > s.range.from_us ? s.range.to_us : s.range.from_us;
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "computed",
+        time_or_null(s.computed_us), "from", time_or_null(s.recoverable ? s.range.from_us : 0),
+        "to", time_or_null(s.recoverable ? to_us : 0), "from_lsn", lsn_json(s.range.from_lsn),
+        "to_lsn", lsn_json(s.range.to_lsn), "timeline", (json_int_t)s.range.timeline, "open_gaps",
+        (json_int_t)s.open_gaps, "acknowledged_gaps", (json_int_t)s.acknowledged_gaps,
+        "covered_gaps", (json_int_t)s.covered_gaps, "missing_segments",
+        (json_int_t)s.missing_segments, "backups", (json_int_t)s.backups, "incomplete_backups",
+        (json_int_t)s.incomplete_backups);
+}
+
 static json_t *
 push_json(struct daemon_control *d)
 {
@@ -98,13 +120,13 @@ answer_status(void *context, const char *argument, struct hq_control_reply *repl
     json_t *json;
 
     (void)argument;
-    json = json_pack("{s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:o, s:{s:b, s:o, s:o}}", "cluster",
+    json = json_pack("{s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:{s:b, s:o, s:o}}", "cluster",
                      config->cluster.name, "version", HQ_VERSION, "pid", (json_int_t)getpid(),
                      "started", time_or_null(d->started_us), "wal_source",
                      config->wal.source == HQ_CONFIG_WAL_PUSH ? "push" : "stream", "stream",
-                     stream_json(d), "slot", slot_json(d), "push", push_json(d), "backup",
-                     "running", since != 0, "since", time_or_null(since), "next",
-                     time_or_null(atomic_load(&d->backup_due_us)));
+                     stream_json(d), "slot", slot_json(d), "push", push_json(d), "recoverable",
+                     recoverable_json(d), "backup", "running", since != 0, "since",
+                     time_or_null(since), "next", time_or_null(atomic_load(&d->backup_due_us)));
     if (json == NULL) {
         hq_fail(&err, HQ_E_NOMEM, "status");
         hq_control_answer(reply, &err, NULL);

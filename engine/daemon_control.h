@@ -11,12 +11,14 @@
 #include "engine/control.h"
 #include "engine/governor.h"
 #include "engine/wal_push.h"
+#include "engine/watch.h"
 
 /** Looked at by the control threads while the daemon's own writes. */
 struct daemon_control {
     const struct hq_site *site;
     struct hq_archive_thread *archive; /**< NULL: WAL is pushed */
     struct hq_governor *governor;      /**< NULL with it */
+    struct hq_watch *watch;
     struct hq_wal_pusher *pusher;
     struct hq_control *server;
     int64_t started_us;
@@ -25,8 +27,8 @@ struct daemon_control {
 };
 
 /**
- * Serve. @p d has what it is to tell of: site, archive, governor, borrowed until _stop. @p stop
- * ends a push under way.
+ * Serve. @p d has what it is to tell of: site, archive, governor, watch, borrowed until _stop. @p
+ * stop ends a push under way.
  */
 int daemon_control_start(struct daemon_control *d, const atomic_int *stop,
                          struct hq_error *err) HQ_MUST_CHECK;

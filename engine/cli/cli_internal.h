@@ -40,6 +40,10 @@ struct hq_guess {
 /** Consider @p candidate as what @p written may have meant. */
 void hq_guess_offer(struct hq_guess *guess, const char *written, const char *candidate);
 
+/** Whether there are commands of two words that begin with @p word, and none of that name. */
+bool hq_command_is_group(const struct hq_program *program, const char *word);
+/** Whether @p command is one of the commands that begin with @p group; NULL is all of them. */
+bool hq_command_in_group(const struct hq_command *command, const char *group);
 /** Find the command that @p words begin with; @p used says how many of them name it. */
 int hq_command_find(const struct hq_program *program, char **words, size_t count,
                     const struct hq_command **command, size_t *used,

@@ -14,6 +14,25 @@ second_word(const struct hq_command *command, const char *first)
     return command->name + len + 1;
 }
 
+bool
+hq_command_in_group(const struct hq_command *command, const char *group)
+{
+    return !command->hidden && (group == NULL || second_word(command, group) != NULL);
+}
+
+bool
+hq_command_is_group(const struct hq_program *program, const char *word)
+{
+    bool group = false;
+
+    for (const struct hq_command *c = program->commands; c->name != NULL; c++) {
+        if (strcmp(c->name, word) == 0)
+            return false;
+        group |= hq_command_in_group(c, word);
+    }
+    return group;
+}
+
 /* @p first begins two-word commands, but what follows it names none of them. */
 static int
 fail_in_group(const struct hq_program *program, const char *first, const char *second,
@@ -26,7 +45,7 @@ fail_in_group(const struct hq_program *program, const char *first, const char *s
     for (const struct hq_command *c = program->commands; c->name != NULL; c++) {
         const char *word = second_word(c, first);
 
-        if (word == NULL || c->hidden)
+        if (!hq_command_in_group(c, first))
             continue;
         if (second != NULL)
             hq_guess_offer(&guess, second, word);

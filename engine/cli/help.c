@@ -150,13 +150,13 @@ put_options(FILE *out, const char *title, const struct hq_option *options)
 }
 
 static void
-put_commands(FILE *out, const struct hq_program *program)
+put_commands(FILE *out, const struct hq_program *program, const char *group)
 {
     (void)fputs("\nCommands:\n", out);
     for (const struct hq_command *c = program->commands; c->name != NULL; c++) {
         char left[64];
 
-        if (c->hidden)
+        if (!hq_command_in_group(c, group))
             continue;
         (void)snprintf(left, sizeof left, "  %s", c->name);
         put_entry(out, left, COMMAND_COLUMN, c->summary, NULL);
@@ -230,10 +230,19 @@ hq_cli_print_help(FILE *out, const struct hq_program *program, const struct hq_c
         put_help(out, help);
     }
     if (command == NULL)
-        put_commands(out, program);
+        put_commands(out, program, NULL);
     else
         put_options(out, "Options", command->options);
     put_options(out, command == NULL || command->options == NULL ? "Options" : "Common options",
                 program->options);
+    put_options(out, "General options", hq_builtin_options);
+}
+
+void
+hq_cli_print_group(FILE *out, const struct hq_program *program, const char *group)
+{
+    (void)fprintf(out, "Usage: %s %s COMMAND [OPTION]... [ARGUMENT]...\n", program->name, group);
+    put_commands(out, program, group);
+    put_options(out, "Common options", program->options);
     put_options(out, "General options", hq_builtin_options);
 }

@@ -8,7 +8,10 @@ do_action(const struct hq_command_line *line, enum hq_cli_action action, struct 
 {
     switch (action) {
     case HQ_CLI_HELP:
-        hq_cli_print_help(stdout, line->program, line->command);
+        if (line->group != NULL)
+            hq_cli_print_group(stdout, line->program, line->group);
+        else
+            hq_cli_print_help(stdout, line->program, line->command);
         return 0;
     case HQ_CLI_VERSION:
         (void)printf("%s %s\n", line->program->name, HQ_VERSION);

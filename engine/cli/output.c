@@ -7,7 +7,7 @@
 #include "base/utf8.h"
 #include "output_internal.h"
 
-static bool json_output;
+static bool json_output, json_printed;
 
 void
 hq_cli_set_json(bool json)
@@ -68,6 +68,7 @@ write_part(const char *data, size_t len, void *context)
 int
 hq_cli_print_json(const struct json_t *object, struct hq_error *err)
 {
+    json_printed = true;
     /* stdio keeps the reason; what it has buffered is checked by hq_cli_flush(). */
     if (json_dump_callback(object, write_part, stdout, JSON_INDENT(2)) != 0 ||
         fputc('\n', stdout) == EOF) {
@@ -110,7 +111,8 @@ hq_cli_fail(const struct hq_error *err)
     struct hq_buf text = {0};
 
     (void)fflush(stdout);
-    if (json_output && print_json_failure(err) == 0)
+    /* What was printed before says what failed: one object is what a script expects. */
+    if (json_output && !json_printed && print_json_failure(err) == 0)
         return hq_code_exit_status(err->code);
     hq_put_shown(&text, err->message);
     (void)fprintf(stderr, "%s: %s\n", hq_program_name(),

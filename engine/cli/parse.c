@@ -15,7 +15,7 @@ const struct hq_option hq_builtin_options[] = {
     {.name = "quiet",
      .short_name = 'q',
      .offset = AT(quiet),
-     .help = "No progress; log only warnings and errors."},
+     .help = "Print only what is asked for, warnings and failures; log no more than these."},
     {.name = "verbose", .short_name = 'v', .offset = AT(verbose), .help = "Log details too."},
     {.name = "log-format",
      .kind = HQ_OPTION_CHOICE,
@@ -24,7 +24,7 @@ const struct hq_option hq_builtin_options[] = {
      .offset = AT(log_format),
      .help = "How log lines on standard error are written."},
     {.name = "help", .short_name = 'h', .offset = AT(help), .help = "Print this help."},
-    {.name = "version", .offset = AT(version), .help = "Print the version."},
+    {.name = "version", .short_name = 'V', .offset = AT(version), .help = "Print the version."},
     {.name = "dump-options", .offset = AT(dump), .help = ""},
     {0},
 };
@@ -213,6 +213,16 @@ take_builtins(const struct parser *p, struct hq_command_line *line, enum hq_cli_
                                    : HQ_CLI_RUN;
 }
 
+/* Whether help is asked for behind @p words[0], before any other word. */
+static bool
+asks_for_help(char **words, size_t count)
+{
+    for (size_t i = 1; i < count && words[i][0] == '-'; i++)
+        if (strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0)
+            return true;
+    return false;
+}
+
 /* The part of the line before the command, and the command. @p next: where the rest begins. */
 static int
 parse_command(struct parser *p, int argc, char **argv, struct hq_command_line *line,
@@ -241,6 +251,13 @@ parse_command(struct parser *p, int argc, char **argv, struct hq_command_line *l
     *next = optind;
     if (*action != HQ_CLI_RUN && *next == argc)
         return 0;
+    if (hq_command_is_group(program, argv[*next < argc ? *next : 0]) &&
+        ((*action == HQ_CLI_HELP && *next + 1 == argc) ||
+         asks_for_help(argv + *next, (size_t)(argc - *next)))) {
+        line->group = argv[*next];
+        *action = HQ_CLI_HELP;
+        return 0;
+    }
     if (hq_command_find(program, argv + *next, (size_t)(argc - *next), &line->command, &used,
                         err) != 0)
         return -1;

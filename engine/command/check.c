@@ -187,7 +187,9 @@ check_slot(struct check_report *r, const struct hq_site *site, struct hq_pg *pg)
         return;
     }
     snprintf(detail, sizeof detail, "%s %s", site->config->cluster.slot,
-             created ? "created; it keeps WAL from now on, so start hq-backupd" : "is there");
+             created ? "was missing and is made now; it keeps WAL from now on, so start "
+                       "hq-backupd, or drop it"
+                     : "is there");
     check_found(r, "replication slot", detail, NULL);
 }
 
@@ -267,7 +269,9 @@ const struct hq_command command_check = {
     .summary = "test the whole chain and say what to do about each failure",
     .help = "Tests configuration, key, region, store (an object is put, read and deleted), clocks, "
             "connection, privileges, server settings, slot and its thresholds. Ends with status 1 "
-            "when something "
-            "is wrong.\n\n  hq-backup check",
+            "when something is wrong.\n\n"
+            "Where WAL is streamed the replication slot is made if it is missing, and says so: "
+            "from then on it keeps WAL on the server, so start hq-backupd soon, or drop it "
+            "(`SELECT pg_drop_replication_slot(...)`).\n\n  hq-backup check",
     .run = run_check,
 };

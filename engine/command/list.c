@@ -91,8 +91,13 @@ add_cluster(const char *cluster, void *context, struct hq_error *err)
 static int
 print_text(const struct listing *l, struct hq_error *err)
 {
-    if (hq_table_print(l->backups, stdout, err) != 0)
+    if (json_array_size(l->json_backups) == 0)
+        printf("No backups yet. `hq-backup backup` takes one now; hq-backupd takes them by "
+               "backup.schedule.\n");
+    else if (hq_table_print(l->backups, stdout, err) != 0)
         return -1;
+    if (json_array_size(l->json_clusters) == 0)
+        return 0;
     printf("\n");
     return hq_continuity_tables_print(&l->tables, stdout, err);
 }

@@ -70,6 +70,29 @@ print_push(const json_t *p)
 }
 
 static void
+print_recoverable(const json_t *r)
+{
+    long long open = number(r, "open_gaps"), acknowledged = number(r, "acknowledged_gaps");
+    long long covered = number(r, "covered_gaps");
+
+    if (!json_is_object(r)) {
+        printf("What is recoverable is not known yet.\n");
+        return;
+    }
+    if (json_is_string(json_object_get(r, "from")))
+        printf("Recoverable without a hole: from %s to %s (%s, timeline %lld).\n", text(r, "from"),
+               text(r, "to"), text(r, "to_lsn"), number(r, "timeline"));
+    else
+        printf("Nothing is recoverable: there is no backup whose WAL is complete.\n");
+    if (open + acknowledged + covered == 0)
+        printf("No gaps in the WAL.\n");
+    else
+        printf("Gaps in the WAL: %lld open, %lld acknowledged, %lld covered by a later backup; "
+               "`hq-backup gap list` names them.\n",
+               open, acknowledged, covered);
+}
+
+static void
 print_backup(const json_t *b)
 {
     if (json_is_true(json_object_get(b, "running")))
@@ -86,6 +109,7 @@ print_status(const json_t *status)
     print_stream(json_object_get(status, "stream"));
     print_slot(json_object_get(status, "slot"));
     print_push(json_object_get(status, "push"));
+    print_recoverable(json_object_get(status, "recoverable"));
     print_backup(json_object_get(status, "backup"));
 }
 
@@ -101,7 +125,7 @@ run_status(const struct hq_command_line *line, struct hq_error *err)
         failed = hq_control_ask(config, "status", "", ANSWER_WAIT_MS, hq_cli_stop(), &status, err);
     if (failed == 0 && line->json)
         failed = hq_cli_print_json(status, err);
-    else if (failed == 0 && !line->quiet)
+    else if (failed == 0)
         print_status(status);
     json_decref(status);
     hq_config_free(config);
@@ -111,8 +135,9 @@ run_status(const struct hq_command_line *line, struct hq_error *err)
 const struct hq_command command_status = {
     .name = "status",
     .summary = "say what hq-backupd is doing",
-    .help = "Asks the daemon of the configured cluster on this host: where WAL is, what was "
-            "pushed, whether a backup runs. Status 8: no daemon runs.\n\n"
-            "  hq-backup status --json",
+    .help =
+        "Asks the daemon of the configured cluster on this host: where WAL is, what was "
+        "pushed, what is recoverable, gaps, whether a backup runs. Status 8: no daemon runs.\n\n"
+        "  hq-backup status --json",
     .run = run_status,
 };

@@ -55,6 +55,8 @@ print_result(const struct hq_command_line *line, const struct hq_verify_result *
     json_t *out;
     int failed;
 
+    if (!line->json && line->quiet && r->problems == 0)
+        return 0;
     if (!line->json) {
         printf("%" PRIu64 " packs, %" PRIu64 " indexes, %" PRIu64 " backups, %" PRIu64
                " WAL objects, %" PRIu64 " chunks opened, %s read%s: %" PRIu64 " problems\n",

@@ -234,9 +234,7 @@ restore(const struct hq_command_line *line, const struct session *session,
                               hq_clock_monotonic_us() - began, err);
     json_decref(report.losses);
     if (failed == 0 && partial.code != HQ_E_OK) {
-        /* The one object on standard output is the result: it lists the losses. */
-        hq_cli_set_json(false);
-        *err = partial;
+        *err = partial; /* the result lists the losses */
         failed = -1;
     }
     return failed;

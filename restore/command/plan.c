@@ -87,7 +87,7 @@ plan_print(const struct hq_command_line *line, const struct hq_plan *plan, struc
     int failed;
 
     if (!line->json || !is_plan) {
-        if (!line->quiet)
+        if (is_plan || !line->quiet)
             plan_text(is_plan ? stdout : stderr, plan);
         return 0;
     }

@@ -89,6 +89,25 @@ a_command_teaches(void **state)
 }
 
 static void
+a_group_lists_its_commands(void **state)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    (void)state;
+    assert_non_null(out);
+    hq_cli_print_group(out, &program, "key");
+    assert_int_equal(fclose(out), 0);
+    assert_memory_equal(text, "Usage: hq-test key COMMAND [OPTION]...", 38);
+    contains(text, "\n  key export        write a key\n  key rotate        begin an epoch\n");
+    lacks(text, "plan");
+    contains(text, "\n  -V, --version ");
+    no_line_is_wider_than_90(text);
+    free(text);
+}
+
+static void
 the_dump_has_everything(void **state)
 {
     char *text = NULL;
@@ -182,9 +201,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_program_lists_its_commands),
-        cmocka_unit_test(a_command_teaches),
-        cmocka_unit_test(the_dump_has_everything),
+        cmocka_unit_test(the_program_lists_its_commands), cmocka_unit_test(a_command_teaches),
+        cmocka_unit_test(a_group_lists_its_commands),     cmocka_unit_test(the_dump_has_everything),
         cmocka_unit_test(faulty_tables_are_found),
     };
 

@@ -241,6 +241,18 @@ help_needs_nothing_else(void **state)
     assert_ptr_equal(line.command, &commands[1]);
     assert_int_equal(parse("help"), 0);
     assert_int_equal(action, HQ_CLI_HELP);
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const lines[] = {"key --help", "key -h", "help key", "key --json -h"};
+
+        assert_int_equal(parse(lines[i]), 0);
+        assert_int_equal(action, HQ_CLI_HELP);
+        assert_null(line.command);
+        assert_string_equal(line.group, "key");
+    }
+    assert_int_equal(parse("key export --help"), 0);
+    assert_null(line.group);
+    assert_int_equal(parse("-V"), 0);
+    assert_int_equal(action, HQ_CLI_VERSION);
     assert_int_equal(parse("--version"), 0);
     assert_int_equal(action, HQ_CLI_VERSION);
     assert_int_equal(parse("--dump-options"), 0);

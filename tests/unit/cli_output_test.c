@@ -130,6 +130,29 @@ a_failure_is_one_json_object(void **state)
 }
 
 static int
+fail_after_a_result(void)
+{
+    struct hq_error err;
+    json_t *object = json_pack("{s:b}", "ok", 0);
+    int rc;
+
+    hq_cli_set_json(true);
+    rc = hq_cli_print_json(object, &err);
+    json_decref(object);
+    return rc == 0 ? fail_in_text() : rc;
+}
+
+static void
+a_result_is_the_only_json_object(void **state)
+{
+    (void)state;
+    in_child(fail_after_a_result, -1);
+    assert_int_equal(WEXITSTATUS(status), 8);
+    assert_string_equal(out_text, "{\n  \"ok\": false\n}\n");
+    assert_non_null(strstr(err_text, "hint: run verify"));
+}
+
+static int
 print_something(void)
 {
     struct hq_error err;
@@ -337,6 +360,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failure_is_told_with_its_hint),
         cmocka_unit_test(a_failure_is_one_json_object),
+        cmocka_unit_test(a_result_is_the_only_json_object),
         cmocka_unit_test(lost_output_is_a_failure),
         cmocka_unit_test(setup_hardens_and_hears_signals),
         cmocka_unit_test(the_second_signal_ends_the_process),

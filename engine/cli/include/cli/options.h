@@ -93,9 +93,10 @@ struct hq_program {
 struct hq_command_line {
     const struct hq_program *program;
     const struct hq_command *command;
-    void *common; /**< the program's values struct; owned, read it only */
-    void *values; /**< the command's values struct; owned, read it only */
-    char **args;  /**< positional arguments; borrowed from argv */
+    const char *group; /**< help is wanted for the commands that begin with it; NULL: it is not */
+    void *common;      /**< the program's values struct; owned, read it only */
+    void *values;      /**< the command's values struct; owned, read it only */
+    char **args;       /**< positional arguments; borrowed from argv */
     size_t arg_count;
     bool json;
     bool quiet;
@@ -106,7 +107,7 @@ struct hq_command_line {
 /** What a command line asks for. */
 enum hq_cli_action {
     HQ_CLI_RUN,
-    HQ_CLI_HELP, /**< of the command, or of the program when that is NULL */
+    HQ_CLI_HELP, /**< of the command, the group, or of the program when both are NULL */
     HQ_CLI_VERSION,
     HQ_CLI_DUMP,
 };
@@ -129,6 +130,8 @@ void hq_command_line_clear(struct hq_command_line *line);
 /** Print the help of @p command, or of the program when it is NULL; at most 90 columns. */
 void hq_cli_print_help(FILE *out, const struct hq_program *program,
                        const struct hq_command *command);
+/** Print which commands begin with the word @p group. */
+void hq_cli_print_group(FILE *out, const struct hq_program *program, const char *group);
 /**
  * Print the tables, a record a line, members separated by tabs, "-" for none:
  * `program NAME VERSION SUMMARY`, `command NAME POSITIONAL SUMMARY` and

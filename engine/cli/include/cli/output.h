@@ -38,7 +38,10 @@ const atomic_int *hq_cli_stop(void);
 /** 0, or INTERRUPTED naming the signal when one came. */
 int hq_cli_check_stop(struct hq_error *err) HQ_MUST_CHECK;
 
-/** Report @p err, and its hint, as the program's end. @return the exit status. */
+/**
+ * Report @p err, and its hint, as the program's end: as JSON where that is wanted and no result was
+ * printed yet, else in words on standard error. @return the exit status.
+ */
 int hq_cli_fail(const struct hq_error *err);
 /** Say something on standard error, behind the program's name. */
 void hq_cli_warn(const char *fmt, ...) HQ_PRINTF(1, 2);
