@@ -16,3 +16,16 @@ target_link_libraries(archiver_test PRIVATE hq_flags hq_postgres)
 add_test(NAME archiver
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/integration/archiver.sh $<TARGET_FILE:archiver_test>)
 set_tests_properties(archiver PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900)
+
+# What a summary of WAL is made of is seen by its own module only.
+foreach(name IN ITEMS blocks summary)
+    hq_unit(wal_${name} DEPENDS hq_walscan)
+    target_include_directories(wal_${name}_test PRIVATE
+                               ${PROJECT_SOURCE_DIR}/engine/source/wal)
+endforeach()
+foreach(name IN ITEMS walblocks walsummary)
+    hq_fuzz(${name} DEPENDS hq_walscan PkgConfig::libxxhash)
+    if(HQ_FUZZ)
+        target_include_directories(${name}_fuzz PRIVATE ${PROJECT_SOURCE_DIR}/engine/source/wal)
+    endif()
+endforeach()

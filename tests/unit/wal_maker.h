@@ -71,6 +71,18 @@ maker_spread(struct wal_maker *m, const uint8_t *data, size_t len)
     }
 }
 
+/* CRC-32C by its definition, bit by bit. */
+static inline uint32_t
+maker_crc(uint32_t crc, const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        crc ^= data[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ ((crc & 1) != 0 ? 0x82F63B78 : 0);
+    }
+    return crc;
+}
+
 /* A whole record: header and @p body (its further headers and data). @return its LSN. */
 static inline uint64_t
 maker_record(struct wal_maker *m, uint8_t rmgr, uint8_t info, const void *body, size_t len)
@@ -89,6 +101,8 @@ maker_record(struct wal_maker *m, uint8_t rmgr, uint8_t info, const void *body, 
     hq_buf_put_u8(&record, rmgr);
     hq_buf_put_zero(&record, 6); /* padding, CRC */
     hq_buf_put(&record, body, len);
+    hq_set_u32(record.data + 20,
+               ~maker_crc(maker_crc(UINT32_MAX, record.data + 24, len), record.data, 20));
     maker_spread(m, record.data, record.len);
     hq_buf_clear(&record);
     m->previous = lsn;

@@ -160,7 +160,7 @@ check_headers(uint16_t magic, uint8_t image_info, bool hole_length)
     uint64_t lsn[2];
 
     m.magic = magic;
-    hq_buf_put(&body, "\0\x10\4\0", 4);   /* block 0, with an image and 4 bytes */
+    hq_buf_put(&body, "\0\x30\4\0", 4);   /* block 0, with an image and 4 bytes */
     hq_buf_put(&body, "\x10\0\x20\0", 4); /* image of 16 bytes, its hole */
     hq_buf_put_u8(&body, image_info);
     if (hole_length)
@@ -234,7 +234,6 @@ test_begins_again(void **state)
     cut[17] = 1; /* would be a commit, with a time in its next page */
     hq_buf_put(&m.bytes, cut, sizeof cut);
     maker_page(&m, 0, 8);
-    m.previous = 0;
     lsn[2] = maker_commit(&m, COMMIT, 1002, 0);
     expect(&m, lsn, 3);
     hq_buf_clear(&m.bytes);

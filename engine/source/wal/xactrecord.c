@@ -4,13 +4,13 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "record.h"
 
 enum {
     XID_OFFSET = 4,
     INFO_OFFSET = 16,
     RMGR_OFFSET = 17,
-    RMGR_XLOG = 0,
-    RMGR_XACT = 1
+    RELATION_BYTES = 12
 };
 
 /* Upper bits of xl_info of a record of the log itself; xl_restore_point (access/xlog_internal.h).
@@ -42,90 +42,28 @@ enum {
     XACT_ABORT_PREPARED = 0x40
 };
 
-/* What the first byte of each header after the record's own says. */
-enum {
-    BLOCK_ID_MAX = 32,
-    ID_TOPLEVEL_XID = 252,
-    ID_ORIGIN = 253,
-    ID_DATA_LONG = 254,
-    ID_DATA_SHORT = 255
-};
-
-enum {
-    BLOCK_HAS_IMAGE = 0x10,
-    BLOCK_SAME_RELATION = 0x80,
-    IMAGE_HAS_HOLE = 0x01,
-    IMAGE_COMPRESSED_14 = 0x02,
-    IMAGE_COMPRESSED_15 = 0x04 | 0x08 | 0x10 /* pglz, lz4, zstd */
-};
-
 bool
 hq_xact_record_ends(const uint8_t *header)
 {
     unsigned operation = header[INFO_OFFSET] & XACT_OPERATION;
 
-    return header[RMGR_OFFSET] == RMGR_XACT &&
+    return header[RMGR_OFFSET] == WALRECORD_RMGR_XACT &&
            (operation == XACT_COMMIT || operation == XACT_ABORT ||
             operation == XACT_COMMIT_PREPARED || operation == XACT_ABORT_PREPARED);
 }
 
-/* Pass one block's header, its id already taken. */
-static void
-skip_block_header(struct hq_view *v, uint16_t magic)
-{
-    unsigned flags = hq_view_u8(v);
-
-    (void)hq_view_u16(v); /* length of its data */
-    if ((flags & BLOCK_HAS_IMAGE) != 0) {
-        unsigned compressed = magic == HQ_WAL_MAGIC_14 ? IMAGE_COMPRESSED_14 : IMAGE_COMPRESSED_15;
-        unsigned image;
-
-        (void)hq_view_take(v, 4); /* length, offset of the hole */
-        image = hq_view_u8(v);
-        if ((image & IMAGE_HAS_HOLE) != 0 && (image & compressed) != 0)
-            (void)hq_view_u16(v); /* length of the hole */
-    }
-    if ((flags & BLOCK_SAME_RELATION) == 0)
-        (void)hq_view_take(v, 12); /* tablespace, database, relation */
-    (void)hq_view_take(v, 4);      /* block number */
-}
-
-/* The length of the main data, whose header comes last; 0 when there is none. */
-static uint32_t
-main_data_len(struct hq_view *v, uint16_t magic)
-{
-    while (!v->failed && v->len > 0) {
-        unsigned id = hq_view_u8(v);
-
-        if (id == ID_DATA_SHORT)
-            return hq_view_u8(v);
-        if (id == ID_DATA_LONG)
-            return hq_view_u32(v);
-        if (id == ID_ORIGIN)
-            (void)hq_view_take(v, 2);
-        else if (id == ID_TOPLEVEL_XID)
-            (void)hq_view_take(v, 4);
-        else if (id <= BLOCK_ID_MAX)
-            skip_block_header(v, magic);
-        else
-            return 0;
-    }
-    return 0;
-}
-
-/* Where the main data begins, which ends the record: headers, what belongs to blocks, and it. */
+/* Where the main data begins, which ends the record; it may not be there whole. */
 static bool
 find_main_data(const uint8_t *record, size_t len, uint32_t total, uint16_t magic, uint32_t *at,
                uint32_t *main_len)
 {
-    struct hq_view v = hq_view_of(record, len);
+    struct walrecord r;
 
-    (void)hq_view_take(&v, HQ_WAL_RECORD_HEADER_BYTES);
-    *main_len = main_data_len(&v, magic);
-    if (v.failed || *main_len > total)
+    if (!walrecord_parse(record, len, total, magic, &r))
         return false;
-    *at = total - *main_len;
-    return *at >= len - v.len;
+    *at = r.main_at;
+    *main_len = r.main_len;
+    return true;
 }
 
 bool
@@ -154,21 +92,30 @@ skip_list(struct hq_view *v, size_t item)
     (void)hq_view_take(v, count * item);
 }
 
-static bool
-prepared_xid(struct hq_view v, unsigned record_info, uint16_t magic, uint32_t *xid)
+/* Up to the relations that were dropped. @return what else there is. */
+static uint32_t
+skip_to_relations(struct hq_view *v, unsigned record_info)
 {
     uint32_t info;
 
-    (void)hq_view_u64(&v); /* time */
+    (void)hq_view_u64(v); /* time */
     if ((record_info & XACT_HAS_INFO) == 0)
-        return false;
-    info = hq_view_u32(&v);
+        return 0;
+    info = hq_view_u32(v);
     if ((info & XINFO_DATABASE) != 0)
-        (void)hq_view_take(&v, 8);
+        (void)hq_view_take(v, 8);
     if ((info & XINFO_SUBXACTS) != 0)
-        skip_list(&v, 4);
+        skip_list(v, 4);
+    return info;
+}
+
+static bool
+prepared_xid(struct hq_view v, unsigned record_info, uint16_t magic, uint32_t *xid)
+{
+    uint32_t info = skip_to_relations(&v, record_info);
+
     if ((info & XINFO_RELATIONS) != 0)
-        skip_list(&v, 12);
+        skip_list(&v, RELATION_BYTES);
     if ((info & XINFO_DROPPED_STATISTICS) != 0)
         skip_list(&v, magic >= HQ_WAL_MAGIC_18 ? 16 : 12);
     if ((info & XINFO_INVALIDATIONS) != 0)
@@ -176,6 +123,19 @@ prepared_xid(struct hq_view v, unsigned record_info, uint16_t magic, uint32_t *x
     if ((info & XINFO_PREPARED) == 0)
         return false;
     *xid = hq_view_u32(&v);
+    return !v.failed;
+}
+
+bool
+walrecord_dropped(const struct walrecord *r, const uint8_t **relations, uint32_t *count)
+{
+    size_t there = r->len > r->main_at ? r->len - r->main_at : 0;
+    struct hq_view v =
+        hq_view_of(r->data + (r->len - there), there < r->main_len ? there : r->main_len);
+    uint32_t info = skip_to_relations(&v, r->info);
+
+    *count = (info & XINFO_RELATIONS) != 0 ? hq_view_u32(&v) : 0;
+    *relations = hq_view_take(&v, *count * (size_t)RELATION_BYTES);
     return !v.failed;
 }
 
@@ -198,7 +158,7 @@ hq_xact_record_xid(const uint8_t *record, size_t len, uint32_t total, uint16_t m
 bool
 hq_restore_point_record(const uint8_t *header)
 {
-    return header[RMGR_OFFSET] == RMGR_XLOG &&
+    return header[RMGR_OFFSET] == WALRECORD_RMGR_XLOG &&
            (header[INFO_OFFSET] & XLOG_OPERATION) == XLOG_RESTORE_POINT;
 }
 
