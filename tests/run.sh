@@ -107,6 +107,7 @@ step_recovery() { many recovery bash tests/integration/recovery.sh; }
 step_versions() {
     many versions bash tests/integration/versions.sh
     many slots bash tests/integration/slots.sh
+    many wrong_server bash tests/integration/wrong_server.sh
 }
 step_crash() { many crash bash tests/crash/run.sh; }
 step_torture() { many torture bash tests/torture/run.sh; }

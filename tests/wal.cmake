@@ -1,13 +1,14 @@
 # What the files of the module under test share is not seen by its users.
-foreach(name IN ITEMS scan spool shelf store parts recover trouble)
+foreach(name IN ITEMS scan spool shelf store parts recover trouble known)
     hq_unit(wal_${name} DEPENDS hq_postgres hq_storage_memory)
     target_include_directories(wal_${name}_test PRIVATE
                                ${PROJECT_SOURCE_DIR}/engine/source/postgres)
 endforeach()
 target_sources(wal_shelf_test PRIVATE unit/fixture.c)
-foreach(name IN ITEMS store parts recover trouble)
+foreach(name IN ITEMS store parts recover trouble known)
     target_sources(wal_${name}_test PRIVATE unit/fixture.c unit/wal_run.c)
 endforeach()
+target_link_libraries(wal_known_test PRIVATE PkgConfig::libpq)
 hq_fuzz(walscan DEPENDS hq_walscan)
 
 # Against a real server; skipped (77) where PostgreSQL is not installed.

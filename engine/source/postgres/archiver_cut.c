@@ -118,6 +118,15 @@ note_delay(struct hq_archiver_position *p, int64_t oldest_sent_us)
         p->delay_max_us = p->delay_us;
 }
 
+/* Caller holds the lock. */
+static void
+note_history(struct hq_archiver *a, const struct spool_id *id)
+{
+    if (a->history_system != id->system_identifier || a->history_stored < id->timeline)
+        a->history_stored = id->timeline;
+    a->history_system = id->system_identifier;
+}
+
 void
 archiver_advance(struct hq_archiver *a, const struct cut *cut, size_t bytes)
 {
@@ -127,6 +136,9 @@ archiver_advance(struct hq_archiver *a, const struct cut *cut, size_t bytes)
     s->stored = cut->to;
     s->busy = false;
     s->done = cut->whole || (s->closed && s->synced < s->end && s->stored == s->synced);
+    /* Before the segment leaves the list: one of both always says that it need not come again. */
+    if (s->id->kind == SPOOL_HISTORY && s->done)
+        note_history(a, s->id);
     if (cut->all.last_us != 0)
         s->stored_commit_us = cut->all.last_us;
     update_durable(a);

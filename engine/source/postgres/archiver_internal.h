@@ -74,6 +74,7 @@ struct archive_start {
     uint64_t lsn;           /**< start of a segment, or behind what is synced of the last one */
     uint64_t had;           /**< how far that segment is stored from its start on */
     uint64_t base;          /**< everything below needs no WAL from `lsn` on to be durable */
+    uint64_t begin;         /**< where the timeline begins; 0: with the system */
     struct wal_parts parts; /**< of that segment */
 };
 
@@ -83,6 +84,7 @@ struct archive_known {
     uint64_t system_identifier;
     uint32_t timeline;
     uint64_t end;
+    uint64_t begin; /**< where the timeline begins; 0: with the system, or not known yet */
 };
 
 /** What the server has removed of what was asked for. */
@@ -145,11 +147,12 @@ struct hq_archiver {
     struct wal_parts superseded; /**< of shelf_system; deleted when there is nothing better to do */
     uint64_t shelf_system;
     uint32_t shelf_segment_size;
-    uint64_t durable_system;         /**< whose position.durable_lsn is */
-    _Atomic bool learned;            /**< the store's listing was looked at */
-    int64_t trouble_told_us;         /**< when the store failed, monotonic; 0: it does not */
-    int64_t last_put_us;             /**< when the last part was begun, monotonic */
-    _Atomic uint32_t history_stored; /**< newest timeline whose history this run put; 0: none */
+    uint64_t durable_system; /**< whose position.durable_lsn is */
+    _Atomic bool learned;    /**< the store's listing was looked at */
+    int64_t trouble_told_us; /**< when the store failed, monotonic; 0: it does not */
+    int64_t last_put_us;     /**< when the last part was begun, monotonic */
+    uint32_t history_stored; /**< newest timeline whose history this run put; 0: none */
+    uint64_t history_system; /**< whose that is */
     struct hq_archiver_position position;
     struct hq_archiver_troubles troubles;
     bool letting_go;

@@ -182,8 +182,6 @@ archiver_record(struct hq_archiver *a, const struct cut *cut, const struct put *
     struct hq_error err = {0};
 
     tell(a, cut, put);
-    if (put->info.type == HQ_WAL_HISTORY && put->info.timeline > a->history_stored)
-        a->history_stored = put->info.timeline;
     if (hq_catalog_add_wal(a->options.catalog, a->options.cluster, &put->info, &err) != 0 ||
         (put->supersedes &&
          hq_catalog_drop_wal_parts(a->options.catalog, a->options.cluster, &put->info, &err) != 0))

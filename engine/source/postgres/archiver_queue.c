@@ -259,8 +259,8 @@ archiver_sync(struct hq_archiver *a, struct hq_error *err)
     if (spool_file_sync(s->file, err) != 0)
         return -1;
     a->synced_lsn = spool_file_synced(s->file);
-    a->known =
-        (struct archive_known){true, s->id->system_identifier, s->id->timeline, a->synced_lsn};
+    a->known = (struct archive_known){true, s->id->system_identifier, s->id->timeline,
+                                      a->synced_lsn, a->start.begin};
     if (a->synced_lsn == s->end)
         a->current = NULL;
     publish(a, s); /* from here on a full segment may be gone */
@@ -341,7 +341,8 @@ take_recovered(struct hq_archiver *a, struct spool_file **file, struct hq_error 
     if (s->id->kind == SPOOL_HISTORY || s->after_hole)
         return 0;
     a->current = s->synced < s->end ? s : NULL;
-    a->known = (struct archive_known){true, s->id->system_identifier, s->id->timeline, s->synced};
+    a->known =
+        (struct archive_known){true, s->id->system_identifier, s->id->timeline, s->synced, 0};
     return 0;
 }
 

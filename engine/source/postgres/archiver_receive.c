@@ -294,6 +294,7 @@ start_stream(struct hq_archiver *a, struct hq_error *err)
         return -1;
     }
     a->has_streamed = true;
+    a->options.connection.avoid = 0; /* roles may change */
     hq_wal_stream_wake_on(a->stream, a->wake);
     a->next_lsn = a->synced_lsn = a->start.lsn;
     a->reported_flush = a->reported_write = 0;

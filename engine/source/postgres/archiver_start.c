@@ -2,18 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "archiver_internal.h"
+#include "archiver_facts.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "postgres_internal.h"
 #include "repository/lineage.h"
-
-/* What the decision is made of. */
-struct facts {
-    struct wal_shelf shelf;
-    struct timeline_history history; /* of the server's timeline */
-    uint64_t slot_lsn;               /* from which on the slot keeps WAL; 0: not known */
-};
 
 static void
 facts_clear(struct facts *f)
@@ -49,68 +42,19 @@ read_history(struct hq_archiver *a, struct timeline_history *out, struct hq_erro
 
 /*
  * Where the server is must be known from before the slot was made: the segment of that position is
- * one that a new slot keeps. A slot whose WAL is missing keeps the wrong WAL.
+ * one that a new slot keeps. A slot whose WAL is missing keeps the wrong WAL. No slot is made on a
+ * server that is another cluster's.
  */
 static int
 gather(struct hq_archiver *a, struct facts *f, struct hq_error *err)
 {
-    uint64_t before = a->system.system_identifier;
-
-    if (hq_pg_identify(a->pg, &a->system, err) != 0)
+    if (hq_pg_identify(a->pg, &a->system, err) != 0 || read_history(a, &f->history, err) != 0 ||
+        archiver_check_server(a, f, err) != 0)
         return -1;
-    if (before != a->system.system_identifier)
-        a->history_stored = 0;
     /* Another server may have it. */
     if (strcmp(a->system.host, a->missing_host) != 0)
         a->missing = ARCHIVER_NOT_MISSING;
-    if (archiver_slot_ready(a, a->missing == ARCHIVER_MISSING_ALL, &f->slot_lsn, err) != 0)
-        return -1;
-    return read_history(a, &f->history, err);
-}
-
-/* Who else than a newer primary wrote on that timeline? */
-static int
-refuse_timeline(struct hq_archiver *a, uint32_t timeline, struct hq_error *err)
-{
-    a->wrong_server = true;
-    hq_fail(err, HQ_E_REFUSED,
-            "the repository has WAL of timeline %" PRIu32
-            ", and the server is on timeline %" PRIu32,
-            timeline, a->system.timeline);
-    return hq_error_hint(err, "is this a former primary after a failover? Connect to the present "
-                              "one, or give this cluster a name of its own");
-}
-
-static int
-refuse_rollback(struct hq_archiver *a, uint64_t end, struct hq_error *err)
-{
-    const char *standby = PQparameterStatus(a->pg->conn, "in_hot_standby");
-    uint64_t lsn = a->system.flush_lsn;
-    bool passes = standby != NULL && standby[0] == 'o' && standby[1] == 'n';
-
-    /* A standby that was restarted first receives again what it had. */
-    hq_fail(err, passes ? HQ_E_TRANSIENT : HQ_E_REFUSED,
-            "the server's WAL ends at %X/%08X, before the repository's at %X/%08X of the same "
-            "timeline %" PRIu32,
-            (unsigned)(lsn >> 32), (unsigned)lsn, (unsigned)(end >> 32), (unsigned)end,
-            a->system.timeline);
-    if (passes)
-        return -1;
-    a->wrong_server = true;
-    return hq_error_hint(err, "it was put back in time without a recovery: recover it with "
-                              "hq-restore, which begins a new timeline, or give it a name of its "
-                              "own");
-}
-
-static int
-refuse_branch(const struct hq_archiver *a, struct hq_error *err)
-{
-    hq_fail(err, HQ_E_REFUSED,
-            "the repository has WAL of timeline %" PRIu32 " from before the server's timeline "
-            "of that number began",
-            a->system.timeline);
-    return hq_error_hint(err, "two servers began a timeline of the same number: give this one a "
-                              "name of its own");
+    return archiver_slot_ready(a, a->missing == ARCHIVER_MISSING_ALL, &f->slot_lsn, err);
 }
 
 /*
@@ -152,27 +96,13 @@ resume_here(struct hq_archiver *a, const struct facts *f, struct wal_branch *bra
             struct hq_error *err)
 {
     uint64_t end = wal_branch_end(branch, a->system.wal_segment_size);
-    size_t steps = f->history.count;
 
     if (end > a->system.flush_lsn)
-        return refuse_rollback(a, end, err);
-    if (steps > 0 &&
-        branch->first_segment < archiver_segment_start(a, f->history.steps[steps - 1].end))
-        return refuse_branch(a, err);
+        return archiver_refuse_rollback(a, end, err);
+    if (branch->first_segment < archiver_segment_start(a, facts_begin_of(a, f, branch->timeline)))
+        return archiver_refuse_branch(a, err);
     resume(a, f, branch);
     return 0;
-}
-
-/* The segment of the switch is there anew, under the next timeline's name, from its start on. */
-static void
-begin_next_timeline(struct hq_archiver *a, const struct facts *f, size_t step)
-{
-    uint64_t switched = f->history.steps[step].end;
-    uint64_t lsn = archiver_segment_start(a, switched);
-
-    a->start = (struct archive_start){.lsn = lsn, .had = lsn, .base = switched};
-    a->start.timeline =
-        step + 1 < f->history.count ? f->history.steps[step + 1].timeline : a->system.timeline;
 }
 
 /* On an ancestor, or where it ended: history->steps[i], and the timeline after it. */
@@ -183,7 +113,7 @@ resume_ancestor(struct hq_archiver *a, const struct facts *f, size_t i, struct w
         first_hole(a, f, branch) != 0)
         resume(a, f, branch);
     else
-        begin_next_timeline(a, f, i);
+        archiver_begin_next(a, f, i);
 }
 
 /* The timeline of this server's history that has the segment at @p lsn: of several the newest. */
@@ -216,68 +146,26 @@ decide_by_shelf(struct hq_archiver *a, struct facts *f, struct hq_error *err)
     struct wal_shelf *shelf = &f->shelf;
     struct wal_branch *branch;
 
-    if (hq_lineage_check(a->options.repository, a->options.cluster, a->system.system_identifier,
-                         err) != 0)
+    if (!f->lineage_checked && hq_lineage_check(a->options.repository, a->options.cluster,
+                                                a->system.system_identifier, err) != 0)
         return -1;
     if (shelf->count > 0 && shelf->branches[shelf->count - 1].timeline > a->system.timeline)
-        return refuse_timeline(a, shelf->branches[shelf->count - 1].timeline, err);
+        return archiver_refuse_timeline(a, shelf->branches[shelf->count - 1].timeline, err);
     branch = wal_shelf_find(shelf, a->system.timeline);
     if (branch != NULL && branch->any)
-        return resume_here(a, f, branch, err);
+        return archiver_check_branch(a, f, branch->timeline, err) == 0
+                   ? resume_here(a, f, branch, err)
+                   : -1;
     for (size_t i = f->history.count; i-- > 0;) {
         branch = wal_shelf_find(shelf, f->history.steps[i].timeline);
         if (branch != NULL && branch->any) {
+            if (archiver_check_branch(a, f, branch->timeline, err) != 0)
+                return -1;
             resume_ancestor(a, f, i, branch);
             return 0;
         }
     }
     begin(a, f);
-    return 0;
-}
-
-/* Go on behind what was received; within a segment only where its file is still at hand. */
-static void
-resume_known(struct hq_archiver *a)
-{
-    const struct archive_known *known = &a->known;
-    const struct segment *s = a->current;
-    bool at_hand = s != NULL && s->id->timeline == known->timeline && s->synced == known->end;
-    uint64_t lsn = at_hand ? known->end : archiver_segment_start(a, known->end);
-
-    a->start = (struct archive_start){
-        .timeline = known->timeline, .lsn = lsn, .had = known->end, .base = known->end};
-}
-
-/* By what was received: @return 1 when that says it, 0 when it does not, -1. */
-static int
-decide_by_known(struct hq_archiver *a, const struct facts *f, struct hq_error *err)
-{
-    const struct archive_known *known = &a->known;
-
-    if (!known->any || known->system_identifier != a->system.system_identifier)
-        return 0;
-    if (known->timeline > a->system.timeline)
-        return refuse_timeline(a, known->timeline, err);
-    if (known->timeline == a->system.timeline) {
-        if (known->end > a->system.flush_lsn)
-            return refuse_rollback(a, known->end, err);
-        resume_known(a);
-        return 1;
-    }
-    for (size_t i = f->history.count; i-- > 0;) {
-        if (f->history.steps[i].timeline != known->timeline)
-            continue;
-        if (known->end < f->history.steps[i].end) {
-            resume_known(a);
-            return 1;
-        }
-        if (known->end > f->history.steps[i].end)
-            hq_log(HQ_LOG_WARNING, "WAL of a branch that was abandoned is kept as well",
-                   HQ_F_U64("timeline", known->timeline),
-                   HQ_F_LSN("left_at", f->history.steps[i].end), HQ_F_LSN("received", known->end));
-        begin_next_timeline(a, f, i);
-        return 1;
-    }
     return 0;
 }
 
@@ -303,11 +191,9 @@ load_shelf(struct hq_archiver *a, struct facts *f, struct hq_error *err)
 static int
 decide(struct hq_archiver *a, struct facts *f, struct hq_error *err)
 {
-    int decided = a->missing == ARCHIVER_NOT_MISSING ? decide_by_known(a, f, err) : 0;
-
     a->from_shelf = false;
-    if (decided != 0)
-        return decided < 0 ? -1 : 0;
+    if (a->missing == ARCHIVER_NOT_MISSING && archiver_decide_by_known(a, f))
+        return 0;
     if (load_shelf(a, f, err) != 0 || decide_by_shelf(a, f, err) != 0)
         return -1;
     a->known.any = false;
@@ -338,11 +224,12 @@ static bool
 history_known(struct hq_archiver *a, const struct facts *f, uint32_t timeline)
 {
     const struct wal_branch *branch = wal_shelf_find(&f->shelf, timeline);
-    bool known = timeline == 1 || timeline <= a->history_stored ||
-                 (branch != NULL && branch->history) ||
+    bool known = timeline == 1 || (branch != NULL && branch->history) ||
                  (a->known.any && timeline <= a->known.timeline);
 
     pthread_mutex_lock(&a->lock);
+    known = known ||
+            (a->history_system == a->system.system_identifier && timeline <= a->history_stored);
     for (const struct segment *s = a->first; s != NULL && !known; s = s->next)
         known = s->id->kind == SPOOL_HISTORY && s->id->timeline == timeline &&
                 s->id->system_identifier == a->system.system_identifier;
@@ -414,6 +301,7 @@ archiver_find_start(struct hq_archiver *a, struct hq_error *err)
         return -1;
     if (a->missing == ARCHIVER_MISSING_ALL)
         leap(a, &f);
+    a->start.begin = facts_begin_of(a, &f, a->start.timeline);
     if (queue_histories(a, &f, err) != 0)
         return -1;
     if (f.shelf.cluster != NULL)

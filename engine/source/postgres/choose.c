@@ -11,12 +11,17 @@ enum {
     LOOK_TIMEOUT_MS = 2000,
 };
 
+struct primary {
+    struct hq_pg *pg; /* NULL: none */
+    uint64_t system;  /* where several are compared, as is the timeline */
+    uint32_t timeline;
+    bool avoided; /* it is taken only where no other will do */
+};
+
 /* The walk along the hosts so far. */
 struct choice {
     const struct pg_request *request;
-    struct hq_pg *best; /* owned */
-    uint64_t system;    /* of the best, where several were compared */
-    uint32_t timeline;
+    struct primary best;   /* its connection is owned */
     struct hq_buf reasons; /* "a:5432: why not; b:5432: ..." */
     enum hq_code code;     /* of the first trouble, one that may pass before others */
     char hint[HQ_ERROR_HINT_MAX];
@@ -54,6 +59,12 @@ pass_over_former(struct choice *c, struct hq_pg *pg, uint32_t its, uint32_t newe
     hq_log(HQ_LOG_WARNING, "a former primary is up", HQ_F_TEXT("host", pg->place),
            HQ_F_U64("timeline", its), HQ_F_U64("newest", newest));
     pass_over(c, pg, why);
+}
+
+static bool
+is_avoided(const struct choice *c, const struct hq_pg *pg)
+{
+    return (c->request->options->avoid >> pg->number & 1) != 0;
 }
 
 static bool
@@ -125,8 +136,34 @@ refuse_two(const struct choice *c, const struct hq_pg *pg, uint64_t system, stru
 {
     hq_fail(err, HQ_E_REFUSED,
             "%s and %s are primaries of different systems, %" PRIu64 " and %" PRIu64,
-            c->best->place, pg->place, c->system, system);
+            c->best.pg->place, pg->place, c->best.system, system);
     return hq_error_hint(err, "name only hosts of one cluster in the connection");
+}
+
+/*
+ * Of two primaries the one to take. @p held is at hand already; @p why says what the other is, NULL
+ * for a former primary.
+ */
+static const struct primary *
+better(const struct choice *c, const struct primary *held, const struct primary *other,
+       const char **why)
+{
+    *why = NULL;
+    if (held->system != other->system) {
+        *why = "a primary of another system";
+        return held->system == c->request->options->known_system ? held : other;
+    }
+    if (held->avoided != other->avoided) {
+        *why = "its WAL was refused";
+        return held->avoided ? other : held;
+    }
+    if (held->timeline == other->timeline) {
+        *why = "a primary as well";
+        hq_log(HQ_LOG_WARNING, "two hosts are primaries of one timeline",
+               HQ_F_TEXT("taken", held->pg->place), HQ_F_TEXT("other", other->pg->place));
+        return held;
+    }
+    return held->timeline > other->timeline ? held : other;
 }
 
 /* A primary among several hosts: the one on the newest timeline is it. Takes @p pg over. */
@@ -134,35 +171,35 @@ static int
 weigh(struct choice *c, struct hq_pg *pg, struct hq_error *err)
 {
     const struct hq_pg_options *o = c->request->options;
-    uint32_t timeline = 0;
-    uint64_t system = 0;
+    struct primary found = {.pg = pg, .avoided = is_avoided(c, pg)}, held = c->best;
+    const char *why;
 
-    if (identify(pg, &system, &timeline, err) != 0) {
+    if (identify(pg, &found.system, &found.timeline, err) != 0) {
         note(c, err);
         hq_error_clear(err);
         hq_pg_close(pg);
         return 0;
     }
-    if (c->best != NULL && c->system != system) {
-        refuse_two(c, pg, system, err);
+    if (held.pg != NULL && held.system != found.system && held.system != o->known_system &&
+        found.system != o->known_system) {
+        refuse_two(c, pg, found.system, err);
         hq_pg_close(pg);
         return -1;
     }
-    if (system == o->known_system && timeline < o->known_timeline) {
-        pass_over_former(c, pg, timeline, o->known_timeline);
-    } else if (c->best != NULL && timeline < c->timeline) {
-        pass_over_former(c, pg, timeline, c->timeline);
-    } else if (c->best != NULL && timeline == c->timeline) {
-        hq_log(HQ_LOG_WARNING, "two hosts are primaries of one timeline",
-               HQ_F_TEXT("taken", c->best->place), HQ_F_TEXT("other", pg->place));
-        pass_over(c, pg, "a primary as well");
-    } else {
-        if (c->best != NULL)
-            pass_over_former(c, c->best, c->timeline, timeline);
-        c->best = pg;
-        c->system = system;
-        c->timeline = timeline;
+    if (found.system == o->known_system && found.timeline < o->known_timeline) {
+        pass_over_former(c, pg, found.timeline, o->known_timeline);
+        return 0;
     }
+    if (held.pg == NULL || better(c, &held, &found, &why) == &found) {
+        c->best = found;
+        found = held;
+    }
+    if (found.pg == NULL)
+        return 0;
+    if (why != NULL)
+        pass_over(c, found.pg, why);
+    else
+        pass_over_former(c, found.pg, found.timeline, c->best.timeline);
     return 0;
 }
 
@@ -171,7 +208,8 @@ static int
 try_host(struct choice *c, size_t number, struct hq_error *err)
 {
     const struct pg_request *r = c->request;
-    bool at_hand = c->best != NULL && compares(c);
+    bool at_hand = c->best.pg != NULL && !c->best.avoided && compares(c);
+    bool fallback = r->hosts.wanted == PG_WANT_PREFER_STANDBY;
     struct hq_pg *pg = NULL;
     const char *why;
 
@@ -183,14 +221,18 @@ try_host(struct choice *c, size_t number, struct hq_error *err)
     why = unfit(pg, r->hosts.wanted);
     if (why == NULL && compares(c))
         return weigh(c, pg, err);
+    if (why == NULL && r->hosts.count > 1 && is_avoided(c, pg)) {
+        why = "its WAL was refused";
+        fallback = true;
+    }
     if (why == NULL) {
-        hq_pg_close(c->best);
-        c->best = pg;
+        hq_pg_close(c->best.pg);
+        c->best.pg = pg;
         return 1;
     }
-    /* The first that is no standby is kept for the case that there is none. */
-    if (r->hosts.wanted == PG_WANT_PREFER_STANDBY && c->best == NULL)
-        c->best = pg;
+    /* The first such one is kept for the case that there is no other. */
+    if (fallback && c->best.pg == NULL)
+        c->best.pg = pg;
     else
         pass_over(c, pg, why);
     return 0;
@@ -221,15 +263,15 @@ pg_choose_host(const struct pg_request *request, struct hq_pg **out, struct hq_e
     *out = NULL;
     for (size_t i = 0; i < request->hosts.count && result == 0; i++)
         result = try_host(&c, i, err);
-    if (result >= 0 && c.best == NULL)
+    if (result >= 0 && c.best.pg == NULL)
         result = fail_all(&c, err);
     if (result < 0) {
-        hq_pg_close(c.best);
+        hq_pg_close(c.best.pg);
     } else {
         if (request->hosts.count > 1)
-            hq_log(HQ_LOG_INFO, "connected to PostgreSQL", HQ_F_TEXT("host", c.best->place),
+            hq_log(HQ_LOG_INFO, "connected to PostgreSQL", HQ_F_TEXT("host", c.best.pg->place),
                    HQ_F_TEXT("others", c.reasons.len > 0 ? hq_buf_text(&c.reasons) : "not asked"));
-        *out = c.best;
+        *out = c.best.pg;
     }
     hq_buf_clear(&c.reasons);
     return result < 0 ? -1 : 0;

@@ -270,6 +270,7 @@ connect_host(const struct pg_request *r, size_t number, int64_t timeout_ms, stru
         return hq_fail(err, HQ_E_NOMEM, "a connection");
     snprintf(user_timeout_ms, sizeof user_timeout_ms, "%" PRId64, timeout_ms);
     fill_parameters(&p, r, host, user_timeout_ms);
+    pg->number = number;
     pg->several = r->hosts.count > 1;
     pg->ordinary = r->options->database != NULL;
     pg->conn = PQconnectStartParams(p.keywords, p.values, 0);

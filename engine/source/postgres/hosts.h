@@ -60,8 +60,9 @@ struct pg_request {
 };
 /**
  * Connect to the host that is wanted. Where a primary is, those after it are asked too: the one on
- * the newest timeline is it, others are former ones. The failure says for each host why not.
- * REFUSED when two hosts are primaries of different systems.
+ * the newest timeline is it, others are former ones; one that options->avoid names is taken only
+ * where there is no other. The failure says for each host why not.
+ * REFUSED when two hosts are primaries of different systems and neither is the known one.
  */
 int pg_choose_host(const struct pg_request *request, struct hq_pg **out,
                    struct hq_error *err) HQ_MUST_CHECK;

@@ -16,6 +16,7 @@ struct hq_pg {
     PGconn *conn;
     uint32_t version_number; /**< 150020; at least HQ_PG_VERSION_MIN */
     char place[264];         /**< host:port, for people */
+    size_t number;           /**< of the host among those the string names */
     bool several;            /**< the connection string names more hosts than this one */
     bool ordinary;           /**< for SQL, not for the replication protocol */
 };

@@ -25,6 +25,8 @@ struct hq_pg_options {
      */
     uint64_t known_system;
     uint32_t known_timeline;
+    /** Hosts that were refused, a bit each in the string's order: taken if no other will do. */
+    uint64_t avoid;
     /** NULL: for replication. Else for SQL, to this database unless conninfo names one. */
     const char *database;
 };
@@ -44,9 +46,9 @@ struct hq_pg_system {
  * Connect to the host that the string wants: with several, each is tried for connect_timeout
  * (10 s unless given) in the order given until one is what target_session_attrs says, all of its
  * values. Where that is a primary (primary, read-write), the others are asked too, and of two
- * primaries the one on the newer timeline is taken: the other is a former one. A failure names each
- * host and why not; it is one that may pass if that of any host is. REFUSED when two hosts are
- * primaries of different systems.
+ * primaries the one on the newer timeline is taken: the other is a former one. Of primaries of
+ * different systems that of known_system is taken; REFUSED where neither is. A failure names each
+ * host and why not; it is one that may pass if that of any host is.
  */
 int hq_pg_connect(const struct hq_pg_options *options, struct hq_pg **out,
                   struct hq_error *err) HQ_MUST_CHECK;
