@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/crashpoint.h"
 #include "base/log.h"
+#include "engine/backup_mode.h"
 #include "postgres/basebackup.h"
 #include "repository/lineage.h"
 
@@ -123,9 +124,29 @@ describe(const struct hq_site *site, struct hq_root *root)
         root->host[0] = '\0';
 }
 
+/* By the files or the stream, whichever the mode is. */
+static int
+read_cluster(struct hq_site *site, struct hq_pg *pg, const struct hq_pg_system *system,
+             const struct hq_base_backup_options *base, struct hq_backup_writer *writer,
+             struct hq_root *root, struct hq_error *err)
+{
+    HQ_AUTO(hq_backup_mode_clear)
+    struct hq_backup_mode mode = {0};
+    char text[HQ_ERROR_MESSAGE_MAX];
+
+    if (hq_backup_mode_choose(site, system, base->stop, &mode, err) != 0)
+        return -1;
+    hq_log(HQ_LOG_INFO, "mode of the backup",
+           HQ_F_TEXT("mode", hq_backup_mode_text(site, &mode, text, sizeof text)),
+           HQ_F_TEXT("hint", mode.why.hint));
+    return mode.files != NULL ? hq_pg_files_backup(mode.files, base, writer, root, err)
+                              : hq_pg_base_backup(pg, base, writer, root, err);
+}
+
 static int
 copy_cluster(struct hq_site *site, const struct hq_backup_job_options *options, struct hq_pg *pg,
-             struct hq_root *root, struct hq_backup_statistics *statistics, struct hq_error *err)
+             const struct hq_pg_system *system, struct hq_root *root,
+             struct hq_backup_statistics *statistics, struct hq_error *err)
 {
     const struct hq_config_backup *config = &site->config->backup;
     struct hq_backup_writer_options writer_options = {
@@ -147,7 +168,7 @@ copy_cluster(struct hq_site *site, const struct hq_backup_job_options *options, 
 
     if (hq_backup_writer_new(&writer_options, &writer, err) != 0)
         return -1;
-    if (hq_pg_base_backup(pg, &base, writer, root, err) == 0)
+    if (read_cluster(site, pg, system, &base, writer, root, err) == 0)
         failed = hq_backup_writer_finish(writer, root, statistics, err);
     hq_backup_writer_free(writer);
     return failed;
@@ -180,7 +201,7 @@ run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq
         return -1;
     if (hq_pg_identify(pg, &system, err) == 0 && check_lineage(site, &system, root, err) == 0 &&
         check_standby(site, &system, err) == 0 && check_timeline(site, &system, err) == 0)
-        failed = copy_cluster(site, options, pg, root, statistics, err);
+        failed = copy_cluster(site, options, pg, &system, root, statistics, err);
     hq_pg_close(pg);
     if (failed != 0)
         return -1;

@@ -104,6 +104,11 @@ step_governor() {
     many governor_alone bash tests/integration/governor_alone.sh
 }
 step_recovery() { many recovery bash tests/integration/recovery.sh; }
+step_files() {
+    for version in 15 17; do
+        many "files-$version" bash tests/integration/files.sh "$version"
+    done
+}
 step_versions() {
     many versions bash tests/integration/versions.sh
     many slots bash tests/integration/slots.sh
@@ -122,7 +127,7 @@ step_fuzz() {
 
 started=$(date +%s)
 sh docs/packages.sh test || exit 1
-steps=${*:-format build unit docs storage main push store_away versions continuity failover governor recovery crash torture interop fuzz}
+steps=${*:-format build unit docs storage main push store_away versions files continuity failover governor recovery crash torture interop fuzz}
 for step in $steps; do
     echo "---- $step ($(($(date +%s) - started)) s)"
     "step_$step"

@@ -8,6 +8,7 @@
 #include "check.h"
 #include "cli/output.h"
 #include "command.h"
+#include "engine/backup_mode.h"
 #include "postgres/connection.h"
 #include "postgres/slot_state.h"
 
@@ -193,6 +194,42 @@ check_slot(struct check_report *r, const struct hq_site *site, struct hq_pg *pg)
     check_found(r, "replication slot", detail, NULL);
 }
 
+/* Over its own connection, as a backup would: backups may be read from a standby. */
+static int
+find_mode(const struct hq_site *site, char *text, size_t size, struct hq_backup_mode *mode,
+          struct hq_error *err)
+{
+    struct hq_pg_options options = hq_site_backup_connection(site);
+    struct hq_pg_system system;
+    struct hq_pg *pg = NULL;
+    int failed;
+
+    if (hq_pg_connect(&options, &pg, err) != 0)
+        return -1;
+    failed = hq_pg_identify(pg, &system, err) != 0 ||
+             hq_backup_mode_choose(site, &system, NULL, mode, err) != 0;
+    hq_pg_close(pg);
+    if (!failed)
+        (void)hq_backup_mode_text(site, mode, text, size);
+    return failed ? -1 : 0;
+}
+
+static void
+check_mode(struct check_report *r, const struct hq_site *site)
+{
+    HQ_AUTO(hq_backup_mode_clear)
+    struct hq_backup_mode mode = {0};
+    struct hq_error err = {0};
+    char text[HQ_ERROR_MESSAGE_MAX];
+
+    if (find_mode(site, text, sizeof text, &mode, &err) != 0)
+        check_found(r, "backup mode", NULL, &err);
+    else if (mode.why.code != HQ_E_OK)
+        check_advise(r, "backup mode", text, mode.why.hint);
+    else
+        check_found(r, "backup mode", text, NULL);
+}
+
 static void
 check_server(struct check_report *r, const struct hq_site *site)
 {
@@ -222,6 +259,7 @@ check_server(struct check_report *r, const struct hq_site *site)
     }
     check_habits(r, pg, &system);
     hq_pg_close(pg);
+    check_mode(r, site);
 }
 
 static int

@@ -69,6 +69,15 @@ check_pairs(const struct hq_config *config, struct hq_error *err)
 }
 
 static int
+check_mode(const struct hq_config *config, struct hq_error *err)
+{
+    if (config->backup.mode != HQ_CONFIG_MODE_FILES || config->cluster.data_directory != NULL)
+        return 0;
+    hq_fail(err, HQ_E_CONFIG, "files needs cluster.data_directory");
+    return hq_config_blame(config, "backup.mode", err);
+}
+
+static int
 derive_slot(struct hq_config *config, struct hq_error *err)
 {
     char *slot;
@@ -132,8 +141,9 @@ static int
 complete(struct hq_config *config, struct hq_error *err)
 {
     if (check_required(config, err) != 0 || check_pairs(config, err) != 0 ||
-        set_defaults(config, err) != 0 || derive_slot(config, err) != 0 ||
-        derive_spool(config, err) != 0 || derive_slot_limits(config, err) != 0)
+        set_defaults(config, err) != 0 || check_mode(config, err) != 0 ||
+        derive_slot(config, err) != 0 || derive_spool(config, err) != 0 ||
+        derive_slot_limits(config, err) != 0)
         return -1;
     if (!is_written(config, "backup.workers"))
         config->backup.workers = usable_processors();

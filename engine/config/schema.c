@@ -23,6 +23,10 @@ static const char *const styles[] = {
     [HQ_CONFIG_STYLE_PATH] = "path", [HQ_CONFIG_STYLE_VIRTUAL] = "virtual", NULL};
 static const char *const checkpoints[] = {
     [HQ_CONFIG_CHECKPOINT_FAST] = "fast", [HQ_CONFIG_CHECKPOINT_SPREAD] = "spread", NULL};
+static const char *const modes[] = {[HQ_CONFIG_MODE_AUTO] = "auto",
+                                    [HQ_CONFIG_MODE_FILES] = "files",
+                                    [HQ_CONFIG_MODE_STREAM] = "stream",
+                                    NULL};
 static const char *const slot_policies[] = {
     [HQ_CONFIG_PROTECT_WAL] = "protect-wal", [HQ_CONFIG_PROTECT_DISK] = "protect-disk", NULL};
 
@@ -191,6 +195,14 @@ const struct hq_config_row hq_config_rows[] = {
      .check = hq_check_slot,
      .form = "1 to 63 of a-z 0-9 _",
      .help = "Physical replication slot that holds WAL until the repository has it."},
+    {.name = "cluster.data_directory",
+     .kind = HQ_KIND_PATH,
+     .offset = AT(cluster.data_directory),
+     .otherwise = "none: backups are streamed",
+     .help = "The server's data directory, as this host sees it: backups read its files instead of "
+             "streaming them through the server. A read-only mount is enough; tablespaces must be "
+             "mounted under the paths they have there. Where backups are read from a standby it is "
+             "the standby's."},
 
     {.name = "wal.source",
      .kind = HQ_KIND_WORD,
@@ -294,6 +306,14 @@ const struct hq_config_row hq_config_rows[] = {
      .max = 256,
      .form = "a cron expression of five fields, @daily and the like, or \"\"",
      .help = "When hq-backupd makes a backup by itself, in the local time zone. \"\": never."},
+    {.name = "backup.mode",
+     .kind = HQ_KIND_WORD,
+     .offset = AT(backup.mode),
+     .value = "auto",
+     .words = modes,
+     .help = "How a backup is read: the files of cluster.data_directory, or a stream from the "
+             "server. auto takes the files where the directory proves to be the server's and can "
+             "be read, and says why if it does not; files fails then."},
     {.name = "backup.checkpoint",
      .kind = HQ_KIND_WORD,
      .offset = AT(backup.checkpoint),

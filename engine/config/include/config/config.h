@@ -35,6 +35,11 @@ enum hq_config_checkpoint {
     HQ_CONFIG_CHECKPOINT_FAST,
     HQ_CONFIG_CHECKPOINT_SPREAD
 };
+enum hq_config_mode {
+    HQ_CONFIG_MODE_AUTO,  /**< files where that works, else stream */
+    HQ_CONFIG_MODE_FILES, /**< from cluster.data_directory, or not at all */
+    HQ_CONFIG_MODE_STREAM /**< by BASE_BACKUP */
+};
 enum hq_config_slot_policy {
     HQ_CONFIG_PROTECT_WAL, /**< never let go of WAL: the recovery point comes first */
     HQ_CONFIG_PROTECT_DISK /**< let go of it before the server's disk is full */
@@ -70,6 +75,7 @@ struct hq_config_cluster {
     char *backup_connection; /**< the same for base backups; NULL: connection */
     char *password_file;     /**< NULL: libpq's own ways (PGPASSFILE, certificates, peer) */
     char *slot;
+    char *data_directory; /**< the server's, seen from here; NULL: it can't be seen */
 };
 
 /** How WAL gets into the repository. */
@@ -102,6 +108,7 @@ struct hq_config_slot {
 
 struct hq_config_backup {
     char *schedule; /**< cron expression, not yet parsed; "": none */
+    enum hq_config_mode mode;
     enum hq_config_checkpoint checkpoint;
     uint32_t compression_level; /**< zstd, 1 to 19 */
     uint32_t workers;
