@@ -198,7 +198,7 @@ interrupt() {
     local what=$1 wanted=$2 pattern=$3 server=$4 pid status; shift 4
     "${become[@]}" "$scratch/bin/hq-backup" backup --config "$config" >"$scratch/out" 2>&1 &
     pid=$!
-    wait_for 30 "the backup to begin" sh -c "[ \"\$(psql -XAtq -h '$scratch' -p ${port_of[$server]} -U postgres -d postgres -c \"SELECT count(*) FROM pg_stat_activity WHERE state = 'idle' AND query ~ 'pg_(backup_start|start_backup)'\" 2>/dev/null)\" -ge 1 ]"
+    wait_for 30 "the backup to begin" sh -c "[ \"\$(psql -XAtq -h '$scratch' -p ${port_of[$server]} -U postgres -d postgres -c \"SELECT count(*) FROM pg_stat_activity WHERE state = 'idle' AND query ~ '^SELECT pg_catalog.pg_(backup_start|start_backup)'\" 2>/dev/null)\" -ge 1 ]"
     kill -STOP "$pid"
     held=$pid
     "$@" >"$scratch/during" 2>&1 || not_ok "$what: $*" "$scratch/during"
@@ -207,7 +207,7 @@ interrupt() {
     if [ "$status" = "$wanted" ] && grep -qE -- "$pattern" "$scratch/out"; then ok "$what"; else not_ok "$what (status $status)" "$scratch/out"; fi
 }
 interrupt "$v: a session that is lost makes the copy void" 14 "session that holds the backup was lost" data \
-    sql data -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'pg_(backup_start|start_backup)' AND pid <> pg_backend_pid()"
+    sql data -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^SELECT pg_catalog.pg_(backup_start|start_backup)' AND pid <> pg_backend_pid()"
 interrupt "$v: SIGTERM ends it" 18 "INTERRUPTED|stopped" data eval 'kill -TERM "$held"'
 if [ "$v" -ge 15 ]; then
     state="SELECT count(*) FROM pg_stat_activity WHERE query ~ 'pg_backup_start' AND pid <> pg_backend_pid()"
