@@ -81,8 +81,9 @@ check_timeline(struct hq_site *site, const struct hq_pg_system *system, struct h
  * WAL comes from cluster.connection: a standby elsewhere that is of another system, or that did not
  * follow the last failover, would make a backup whose WAL never comes.
  */
-static int
-check_standby(struct hq_site *site, const struct hq_pg_system *system, struct hq_error *err)
+int
+hq_backup_job_check_standby(const struct hq_site *site, const struct hq_pg_system *system,
+                            struct hq_error *err)
 {
     struct hq_pg_options options = hq_site_connection(site);
     struct hq_pg_system primary;
@@ -200,7 +201,8 @@ run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq
         hq_pg_connect(&connection, &pg, err) != 0)
         return -1;
     if (hq_pg_identify(pg, &system, err) == 0 && check_lineage(site, &system, root, err) == 0 &&
-        check_standby(site, &system, err) == 0 && check_timeline(site, &system, err) == 0)
+        hq_backup_job_check_standby(site, &system, err) == 0 &&
+        check_timeline(site, &system, err) == 0)
         failed = copy_cluster(site, options, pg, &system, root, statistics, err);
     hq_pg_close(pg);
     if (failed != 0)

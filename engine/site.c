@@ -38,8 +38,12 @@ open_keys(struct hq_site *site, struct hq_error *err)
     const char *region;
 
     /* A sidecar's key has no passphrase: nobody is there to type it. */
-    if (hq_keyring_load(site->config->key_file, NULL, NULL, &site->keyring, err) != 0)
+    if (hq_keyring_load(site->config->key_file, NULL, NULL, &site->keyring, err) != 0) {
+        if (err->code == HQ_E_MISSING)
+            (void)hq_error_hint(err, "it is the sidecar key that `hq-backup init` made; `hq-backup "
+                                     "key sidecar` makes another one from the restore key");
         return hq_config_blame(site->config, "key_file", err);
+    }
     region = hq_keyring_region(site->keyring);
     if (strcmp(region, site->config->region) == 0)
         return 0;

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "layout.h"
+#include "recovery_archive.h"
 #include "recovery_end.h"
 #include "recovery_settings.h"
 #include "restore/wal_get.h"
@@ -82,7 +83,7 @@ put_commands(struct hq_buf *b, const struct layout *layout, const char *folder)
 
 static int
 write_settings(const struct hq_repository *repository, const struct layout *layout,
-               const char *folder, struct hq_error *err)
+               const char *folder, bool *archives, struct hq_error *err)
 {
     HQ_FREE char *path = hq_path_join(layout->directory, "postgresql.auto.conf", err);
     HQ_AUTO(hq_buf_clear)
@@ -105,6 +106,11 @@ write_settings(const struct hq_repository *repository, const struct layout *layo
         recovery_put_target(&conf, &layout->plan->target);
     recovery_put_setting(&conf, "recovery_target_timeline", timeline);
     recovery_put_setting(&conf, "recovery_target_action", layout->options->target_action);
+    /* Behind what the backup brought: of two settings the server takes the last. */
+    if (layout->options->archive_off)
+        recovery_put_setting(&conf, "archive_mode", "off");
+    if (recovery_archives(layout->directory, &conf, archives, err) != 0)
+        return -1;
     if (hq_buf_check(&conf, path, err) != 0 ||
         hq_io_replace(path, conf.data, conf.len, 0600, err) != 0)
         return -1;
@@ -192,7 +198,8 @@ recovery_write(const struct hq_repository *repository, const struct layout *layo
         failed)
         return -1;
     if (set_first_apart(layout->plan, prefetch, folder, err) != 0 ||
-        write_settings(repository, layout, folder, err) != 0 || write_signal(layout, err) != 0)
+        write_settings(repository, layout, folder, &result->archives, err) != 0 ||
+        write_signal(layout, err) != 0)
         return hq_error_prefix(err, "recovery settings");
     return 0;
 }

@@ -180,6 +180,12 @@ hq_start_action(const struct hq_server *server)
     return server->settings.action;
 }
 
+const char *
+hq_start_directory(const struct hq_server *server)
+{
+    return server->directory;
+}
+
 uint16_t
 hq_start_socket(const struct hq_server *server, char *directory, size_t size)
 {

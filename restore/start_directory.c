@@ -92,6 +92,28 @@ read_version(struct hq_server *server, struct hq_error *err)
     return 0;
 }
 
+/* It may run still: open, or as --then private left it. */
+static int
+fail_over(const struct hq_server *server, struct hq_error *err)
+{
+    struct start_postmaster found;
+    struct hq_error ignored = {0};
+
+    if (start_postmaster_read(server->directory, &found, &ignored) != 1) {
+        hq_fail(err, HQ_E_EXISTS, "the recovery of %s is over", server->directory);
+        return hq_error_hint(err, "start it as any server; to recover to another point, restore "
+                                  "to another directory");
+    }
+    hq_fail(err, HQ_E_EXISTS,
+            "the recovery of %s is over, and its server runs: process %d, port %u, socket in %s",
+            server->directory, (int)found.pid, found.port,
+            found.socket_directory[0] != '\0' ? found.socket_directory : "no directory");
+    return hq_error_hint(err,
+                         "if that is its private socket (--then private), open it for others by "
+                         "`pg_ctl -D %s stop` and a start as any server",
+                         server->directory);
+}
+
 int
 start_directory_check(struct hq_server *server, struct hq_error *err)
 {
@@ -103,12 +125,8 @@ start_directory_check(struct hq_server *server, struct hq_error *err)
         hq_fail(err, HQ_E_MISSING, "the restore to %s was interrupted", server->directory);
         return hq_error_hint(err, "remove the directory and run hq-restore pg again");
     }
-    if (!holds(server->directory, "recovery.signal") &&
-        !holds(server->directory, "standby.signal")) {
-        hq_fail(err, HQ_E_EXISTS, "the recovery of %s is over", server->directory);
-        return hq_error_hint(err, "start it as any server; to recover to another point, restore "
-                                  "to another directory");
-    }
+    if (!holds(server->directory, "recovery.signal") && !holds(server->directory, "standby.signal"))
+        return fail_over(server, err);
     if (recovery_settings_read(conf, &server->settings, err) != 0)
         return -1;
     if (!server->settings.has_command) {

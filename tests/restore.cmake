@@ -5,6 +5,7 @@ foreach(name IN ITEMS timeline lineage wal_inventory plan plan_objects postgres 
     target_sources(restore_${name}_test PRIVATE unit/fixture.c)
 endforeach()
 
+target_include_directories(restore_settings_test PRIVATE ${PROJECT_SOURCE_DIR}/restore)
 foreach(name IN ITEMS wal_prefetch wal_window)
     target_include_directories(restore_${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/restore)
     target_link_libraries(restore_${name}_test PRIVATE PkgConfig::jansson)

@@ -170,7 +170,12 @@ hq_time_parse(const char *text, int64_t *us, struct hq_error *err)
     time_t seconds;
 
     if (!take_date(&at, &t) || !take_clock(&at, &t) || !take_zone(&at, &t) || *at != '\0') {
-        (void)hq_fail(err, HQ_E_USAGE, "time \"%s\": not understood from \"%s\"", text, at);
+        if (at == text)
+            (void)hq_fail(err, HQ_E_USAGE, "time \"%s\": not understood", text);
+        else if (*at == '\0')
+            (void)hq_fail(err, HQ_E_USAGE, "time \"%s\": not understood, it ends too early", text);
+        else
+            (void)hq_fail(err, HQ_E_USAGE, "time \"%s\": not understood from \"%s\" on", text, at);
         return hq_error_hint(err, "write it as \"2026-11-21 03:04:05+03\" or "
                                   "\"2026-11-21T03:04:05Z\"");
     }

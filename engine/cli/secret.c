@@ -107,8 +107,10 @@ ask_twice(const struct hq_secret_source *source, struct hq_buf *secret, struct h
         return 0;
     if (hq_secret_init(&again, err) != 0 || hq_secret_ask("Again", &again, err) != 0)
         return -1;
-    if (again.len != secret->len || memcmp(again.data, secret->data, again.len) != 0)
-        return hq_fail(err, HQ_E_USAGE, "the two passphrases differ");
+    if (again.len != secret->len || memcmp(again.data, secret->data, again.len) != 0) {
+        (void)hq_fail(err, HQ_E_USAGE, "the two passphrases differ");
+        return hq_error_hint(err, "nothing was made; run it again and type one passphrase twice");
+    }
     return 0;
 }
 
@@ -138,6 +140,9 @@ hq_secret_read(const struct hq_secret_source *source, struct hq_buf *secret, str
         return 0;
     hq_secret_clear(secret);
     if (err->code == HQ_E_KEY && source->variable != NULL)
-        (void)hq_error_hint(err, "let $%s name a file that holds the passphrase", source->variable);
+        (void)hq_error_hint(err,
+                            "give --passphrase-file FILE, or let $%s name a file that holds the "
+                            "passphrase",
+                            source->variable);
     return -1;
 }

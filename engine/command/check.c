@@ -8,6 +8,7 @@
 #include "check.h"
 #include "cli/output.h"
 #include "command.h"
+#include "engine/backup_job.h"
 #include "engine/backup_mode.h"
 #include "postgres/connection.h"
 #include "postgres/slot_state.h"
@@ -262,6 +263,30 @@ check_server(struct check_report *r, const struct hq_site *site)
     check_mode(r, site);
 }
 
+/* Where backups are read, if that is elsewhere. */
+static void
+check_backup_source(struct check_report *r, const struct hq_site *site)
+{
+    struct hq_pg_options options = hq_site_backup_connection(site);
+    struct hq_error err = {0};
+    struct hq_pg_system system;
+    struct hq_pg *pg = NULL;
+    char detail[384];
+
+    if (site->config->cluster.backup_connection == NULL)
+        return;
+    if (hq_pg_connect(&options, &pg, &err) != 0 || hq_pg_identify(pg, &system, &err) != 0 ||
+        hq_backup_job_check_standby(site, &system, &err) != 0) {
+        check_found(r, "backup connection", NULL, &err);
+    } else {
+        snprintf(detail, sizeof detail,
+                 "PostgreSQL %u at %s, the same system and timeline as cluster.connection",
+                 system.version_number / 10000, system.host);
+        check_found(r, "backup connection", detail, NULL);
+    }
+    hq_pg_close(pg);
+}
+
 static int
 finish(const struct hq_command_line *line, struct check_report *r, struct hq_error *err)
 {
@@ -295,6 +320,7 @@ run_check(const struct hq_command_line *line, struct hq_error *err)
         check_store(&r, &site);
         check_clock(&r, &site);
         check_server(&r, &site);
+        check_backup_source(&r, &site);
     }
     hq_site_close(&site);
     failed = finish(line, &r, err);

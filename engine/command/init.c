@@ -58,8 +58,7 @@ write_keys(const struct hq_keyring *restore, const struct init_values *v, struct
     int failed;
 
     if (!v->no_passphrase && hq_secret_read(&source, &passphrase, err) != 0)
-        return hq_error_hint(err, "give --passphrase-file FILE, or --no-passphrase if the file is "
-                                  "protected in another way");
+        return -1;
     if (hq_keyring_save(restore, v->restore_key, v->no_passphrase ? NULL : &passphrase, err) != 0)
         return -1;
     failed = hq_keyring_make_sidecar(restore, v->writer, &sidecar, err);

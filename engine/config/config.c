@@ -193,8 +193,12 @@ hq_config_load(const char *path, struct hq_config **out, struct hq_error *err)
     struct hq_buf text = {0};
 
     *out = NULL;
-    if (hq_io_read_file(path, HQ_CONFIG_FILE_MAX, &text, err) != 0)
+    if (hq_io_read_file(path, HQ_CONFIG_FILE_MAX, &text, err) != 0) {
+        if (err->code == HQ_E_MISSING)
+            (void)hq_error_hint(err, "name the configuration file with --config; hq-backup.yaml(5) "
+                                     "has a complete example");
         return -1;
+    }
     /* An empty file has no bytes to point at, and libyaml asserts on that. */
     return hq_config_parse(path, text.len > 0 ? (const char *)text.data : "", text.len, out, err);
 }

@@ -126,6 +126,8 @@ int plan_make(const struct hq_command_line *line, const struct session *session,
 /** Say what a plan is, on standard output (text or JSON) or, for pg, standard error. */
 int plan_print(const struct hq_command_line *line, const struct hq_plan *plan,
                struct hq_error *err) HQ_MUST_CHECK;
+/** USAGE unless @p text is a transaction's number. */
+int target_check_xid(const char *text, struct hq_error *err) HQ_MUST_CHECK;
 /** "2026-11-21T03:04:05Z", "LSN 0/16B3748", "latest". */
 char *target_describe(const struct hq_target *target, char out[256]);
 

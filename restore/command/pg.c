@@ -18,12 +18,13 @@
 
 struct pg_values {
     struct target_values target; /**< first: TARGET_OPTIONS has its offsets */
-    const char *to, *owner, *target_action;
+    const char *to, *owner, *target_action, *archive;
     struct hq_texts tablespace_map;
     uint64_t workers;
 };
 
 static const char *const actions[] = {"promote", "pause", "shutdown", NULL};
+static const char *const archive_choices[] = {"keep", "off", NULL};
 
 static const struct hq_option pg_options[] = {
     {"to", 0, HQ_OPTION_DIRECTORY, "DIR", "The data directory to make; new or empty.",
@@ -33,6 +34,10 @@ static const struct hq_option pg_options[] = {
      "What the server does at the target: promote "
      "(open for writing), pause (read only, to look), shutdown.",
      .offset = offsetof(struct pg_values, target_action), .choices = actions},
+    {"archive", 0, HQ_OPTION_CHOICE, "WHAT",
+     "keep: archive_mode stays as it was, for a cluster that takes the place of the lost one. off: "
+     "for a copy beside the living server, which must not push into its archive.",
+     .offset = offsetof(struct pg_values, archive), .choices = archive_choices},
     {"tablespace-map", 'T', HQ_OPTION_TEXTS, "OLD=NEW",
      "Put the tablespace that was at OLD (or has "
      "this OID) to NEW. May be repeated.",
@@ -45,8 +50,10 @@ static const struct hq_option pg_options[] = {
      .offset = offsetof(struct pg_values, workers), 1, 256},
     {0}};
 
-static const struct pg_values pg_defaults = {
-    .target = {.time_us = TARGET_TIME_UNSET}, .target_action = "promote", .workers = 8};
+static const struct pg_values pg_defaults = {.target = {.time_us = TARGET_TIME_UNSET},
+                                             .target_action = "promote",
+                                             .archive = "keep",
+                                             .workers = 8};
 
 /** What the callbacks of a running restore report to. */
 struct report {
@@ -150,6 +157,14 @@ print_losses(const json_t *losses)
         printf("  ... and %zu more, named on standard error\n", count - LOSSES_SHOWN);
 }
 
+static const char *
+action_told(const char *action)
+{
+    return strcmp(action, "promote") == 0 ? "opens for writing"
+           : strcmp(action, "pause") == 0 ? "pauses there, read only"
+                                          : "shuts down";
+}
+
 static void
 print_text(const struct hq_plan *plan, const struct hq_restore_result *result,
            const struct pg_values *v, const json_t *losses, int64_t took_us)
@@ -163,8 +178,8 @@ print_text(const struct hq_plan *plan, const struct hq_restore_result *result,
            hq_duration_format(took_us, took), result->wal_segments,
            result->wal_segments == 1 ? "segment" : "segments");
     printf("`hq-restore start %s` brings it up and stops at the target to look.\n"
-           "Started by other means it recovers to %s by itself, then will %s.\n",
-           v->to, target_describe(&plan->target, target), v->target_action);
+           "Started by other means it recovers to %s by itself, then %s.\n",
+           v->to, target_describe(&plan->target, target), action_told(v->target_action));
     if (result->losses > 0)
         printf("It is NOT whole: %" PRIu64 " %s lost.\n", result->losses,
                result->losses == 1 ? "stretch is" : "stretches are");
@@ -178,17 +193,21 @@ print_result(const struct hq_command_line *line, const struct hq_plan *plan,
     json_t *out;
     int failed;
 
+    if (result->archives)
+        hq_cli_warn("archive_mode is on: once promoted, this cluster archives a timeline of its "
+                    "own. Beside the living server it must not: restore with --archive off, or "
+                    "put archive_mode = off into postgresql.auto.conf before the start");
     if (!line->json) {
         if (!line->quiet || result->losses > 0)
             print_text(plan, result, v, losses, took_us);
         return 0;
     }
-    out = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:O}", "cluster", plan->cluster,
-                    "backup", plan->root.backup, "directory", v->to, "files",
-                    (json_int_t)result->files, "bytes", (json_int_t)result->bytes, "fetched_bytes",
-                    (json_int_t)result->fetched_bytes, "wal_segments",
-                    (json_int_t)result->wal_segments, "microseconds", (json_int_t)took_us, "losses",
-                    losses);
+    out = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:O}", "cluster", plan->cluster,
+                    "backup", plan->root.backup, "directory", v->to, "archives",
+                    result->archives ? 1 : 0, "files", (json_int_t)result->files, "bytes",
+                    (json_int_t)result->bytes, "fetched_bytes", (json_int_t)result->fetched_bytes,
+                    "wal_segments", (json_int_t)result->wal_segments, "microseconds",
+                    (json_int_t)took_us, "losses", losses);
     failed = hq_cli_print_json(out, err);
     json_decref(out);
     return failed;
@@ -255,6 +274,17 @@ plan_and_restore(const struct hq_command_line *line, const struct session *sessi
     return restore(line, session, &plan, options, err);
 }
 
+/* Everything up to the first page would work with a sidecar's key, and then nothing would. */
+static int
+check_key(const struct session *session, const char *path, struct hq_error *err)
+{
+    if (hq_keyring_role(session->keyring) == HQ_ROLE_RESTORE)
+        return 0;
+    (void)hq_fail(err, HQ_E_KEY, "%s is a sidecar's key: it backs up, and can't read data", path);
+    return hq_error_hint(err, "give the restore key, the other file that `hq-backup init` made: "
+                              "the incident team keeps it");
+}
+
 static void
 free_copies(char *(*copies)[HQ_TEXTS_MAX])
 {
@@ -294,13 +324,14 @@ run_pg(const struct hq_command_line *line, struct hq_error *err)
     if (parse_map(&v->tablespace_map, copies, maps, err) != 0 || own_path(program, err) != 0 ||
         absolute(v->to, &directory, err) != 0)
         return -1;
-    if (session_open(line, &session, err) == 0) {
+    if (session_open(line, &session, err) == 0 && check_key(&session, common->key, err) == 0) {
         struct hq_restore_options options = {
             .directory = directory,
             .tablespaces = maps,
             .tablespace_count = v->tablespace_map.count,
             .owner = v->owner,
             .target_action = v->target_action,
+            .archive_off = strcmp(v->archive, "off") == 0,
             .program = program,
             .store = &session.store_options,
             .access_key_file = common->access_key_file,

@@ -69,8 +69,8 @@ plan_text(FILE *out, const struct hq_plan *p)
             hq_bytes_format(p->pack_bytes, bytes), p->packs);
     fprintf(out, "%s in %zu WAL objects\n", hq_bytes_format(p->coverage.stored_bytes, bytes),
             p->coverage.count);
-    fprintf(out, "WAL        %s to %s, last commit %s\n", hq_lsn_format(p->root.start_lsn, from),
-            hq_lsn_format(p->coverage.end_lsn, to),
+    fprintf(out, "WAL        from %s; all that is stored reaches to %s, last commit %s\n",
+            hq_lsn_format(p->root.start_lsn, from), hq_lsn_format(p->coverage.end_lsn, to),
             p->last_commit_us != 0 ? hq_time_format(p->last_commit_us, time_text) : "none seen");
     for (size_t i = 0; i < p->root.tablespace_count; i++)
         fprintf(out, "Tablespace %u %s\n", p->root.tablespaces[i].oid, p->root.tablespaces[i].path);

@@ -36,6 +36,17 @@ read_credential(const char *path, struct hq_buf *out, const char **text, struct 
     return hq_buf_check(out, path, err);
 }
 
+static int
+load_key(const struct common_values *v, struct hq_keyring **out, struct hq_error *err)
+{
+    if (hq_keyring_load(v->key, ask, (void *)(uintptr_t)v->passphrase_file, out, err) == 0)
+        return 0;
+    if (err->code == HQ_E_MISSING)
+        (void)hq_error_hint(err, "--key names the restore key file that `hq-backup init` made: the "
+                                 "incident team keeps it, and copies of it");
+    return -1;
+}
+
 int
 session_open(const struct hq_command_line *line, struct session *s, struct hq_error *err)
 {
@@ -53,9 +64,7 @@ session_open(const struct hq_command_line *line, struct session *s, struct hq_er
             0 ||
         read_credential(v->secret_key_file, &s->secret_key, &s->store_options.secret_key, err) !=
             0 ||
-        hq_keyring_load(v->key, ask, (void *)(uintptr_t)v->passphrase_file, &s->keyring, err) !=
-            0 ||
-        hq_store_open(&s->store_options, &s->store, err) != 0)
+        load_key(v, &s->keyring, err) != 0 || hq_store_open(&s->store_options, &s->store, err) != 0)
         return -1;
     s->repository = hq_repository_open(s->store, s->keyring, v->region, err);
     return s->repository == NULL ? -1 : 0;
@@ -114,15 +123,15 @@ session_cluster(const struct session *s, const char *given, char out[HQ_CLUSTER_
     return 0;
 }
 
-static int
-check_xid(const char *text, struct hq_error *err)
+int
+target_check_xid(const char *text, struct hq_error *err)
 {
     char *end;
 
     errno = 0;
     (void)strtoull(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || text[0] == '-')
-        return hq_fail(err, HQ_E_USAGE, "--target-xid %s is not a transaction's number", text);
+        return hq_fail(err, HQ_E_USAGE, "%s is not a transaction's number", text);
     return 0;
 }
 
@@ -151,7 +160,7 @@ target_of(const struct target_values *v, struct hq_target *out, struct hq_error 
     } else if (v->xid != NULL) {
         out->type = HQ_TARGET_XID;
         out->text = v->xid;
-        return check_xid(v->xid, err);
+        return target_check_xid(v->xid, err) == 0 ? 0 : hq_error_prefix(err, "--target-xid");
     } else if (v->name != NULL) {
         out->type = HQ_TARGET_NAME;
         out->text = v->name;

@@ -50,8 +50,8 @@ start_show_progress(void *context, const struct hq_start_progress *p)
                  hq_lsn_format(p->lsn, lsn),
                  p->time_us != 0 ? hq_time_format(p->time_us, commit) : "none yet", took);
     else
-        snprintf(text, sizeof text, "recovery: before the end of the backup%s%s, %s",
-                 p->wal_file[0] != '\0' ? ", WAL file " : "", p->wal_file, took);
+        snprintf(text, sizeof text, "recovery: replaying the backup's own WAL first%s%s, %s",
+                 p->wal_file[0] != '\0' ? ", at " : "", p->wal_file, took);
     if (shown->terminal)
         fprintf(stderr, "\r%.78s\033[K\r", text);
     else
@@ -119,6 +119,7 @@ promote(struct hq_server *server, enum hq_start_then then, struct start_outcome 
     if (hq_start_promote(server, then, &out->promoted, err) != 0)
         return -1;
     out->state = then == HQ_START_STOPPED ? START_STOPPED : START_PROMOTED;
+    out->secluded = then == HQ_START_PRIVATE;
     out->port = out->promoted.port;
     memcpy(out->socket_directory, out->promoted.socket_directory, sizeof out->socket_directory);
     return 0;
@@ -173,13 +174,19 @@ read_answer(char out[ANSWER_MAX], struct hq_error *err)
     return 1;
 }
 
-/* "latest", an LSN, or a time. */
+/* "latest", "xid N", "name TEXT", an LSN, or a time. The target borrows from @p text. */
 static int
 parse_target(const char *text, struct hq_target *out, struct hq_error *err)
 {
     *out = (struct hq_target){.type = HQ_TARGET_LATEST};
     if (strcmp(text, "latest") == 0)
         return 0;
+    if (strncmp(text, "name ", 5) == 0 || strncmp(text, "xid ", 4) == 0) {
+        out->type = text[0] == 'n' ? HQ_TARGET_NAME : HQ_TARGET_XID;
+        out->text = strchr(text, ' ') + 1;
+        out->text += strspn(out->text, " ");
+        return out->type == HQ_TARGET_XID ? target_check_xid(out->text, err) : 0;
+    }
     out->type = HQ_TARGET_LSN;
     if (hq_lsn_parse(text, &out->lsn))
         return 0;
@@ -202,7 +209,11 @@ go_on(struct hq_server *server, const struct hq_start_reached *reached, struct h
     struct hq_error why = {0};
     int got;
 
-    fprintf(stderr, "Later target (a time such as '2026-11-21 03:10:00+03', an LSN, or latest): ");
+    fprintf(stderr, "Later target, one of\n"
+                    "  a time      2026-11-21 03:10:00+03\n"
+                    "  an LSN      0/16B3748\n"
+                    "  xid NUMBER, name RESTORE-POINT, latest (Enter: none)\n"
+                    "> ");
     got = read_answer(text, err);
     if (got <= 0 || text[0] == '\0')
         return got < 0 ? -1 : 0;
@@ -292,6 +303,10 @@ start_print_outcome(const struct hq_server *server, const struct start_outcome *
     case START_PROMOTED:
         printf("The server runs, port %u%s%s. Take a backup of the new timeline soon.\n", o->port,
                o->socket_directory[0] != '\0' ? ", socket in " : "", o->socket_directory);
+        if (o->secluded)
+            printf("Only its owner can reach it, for writing as well. To open it for others stop "
+                   "it (`pg_ctl -D %s stop`) and start it as any server.\n",
+                   hq_start_directory(server));
         break;
     case START_PAUSED:
         hq_start_connect_command(server, command, sizeof command);

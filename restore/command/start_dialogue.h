@@ -20,6 +20,7 @@ struct start_outcome {
     struct hq_start_reached reached;
     struct hq_start_promoted promoted; /**< timeline 0: it is not */
     enum start_state_left state;
+    bool secluded;                            /**< promoted, and still on its private socket */
     char socket_directory[HQ_START_PATH_MAX]; /**< of a server that runs */
     uint16_t port;
 };

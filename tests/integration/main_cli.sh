@@ -71,3 +71,74 @@ catch_up data
 lose_a_segment
 one_object "verify --json that finds something" 10 backup verify --json
 check "... in words on standard error" grep -q 'problems in' "$scratch/err"
+daemon_start
+wait_for 60 "a backup behind the gap" has_backup 3
+catch_up data
+daemon_stop
+
+# ---- Where backups are read ----------------------------------------------------------------------
+hq_config data </dev/null
+pg_init other
+sed "s|^  slot:|  backup_connection: \"host=$scratch port=${port_of[other]} user=postgres\"\n  slot:|" "$config" >"$scratch/two.yaml"
+chown "$user" "$scratch/two.yaml"
+refuse "check tests cluster.backup_connection" 1 'FAILED backup connection: .* is system [0-9]+, .* of cluster.connection is' \
+    as "$program" check --config "$scratch/two.yaml"
+says "... and says what to do" 'do: name a standby of the same cluster'
+sed -i "s|port=${port_of[other]} user|port=${port_of[data]} user|" "$scratch/two.yaml"
+check "... and finds the right one" as "$program" check --config "$scratch/two.yaml"
+says "... by name" '^ok +backup connection: PostgreSQL [0-9]+ at '
+
+# ---- Keys, configurations and passphrases that are not right -------------------------------------
+restore=$scratch/bin/hq-restore
+refuse "a sidecar's key can't restore" 12 "sidecar.key is a sidecar's key: it backs up, and can't read data" \
+    as "$restore" pg --repository "$repository" --key "$scratch/sidecar.key" --to "$scratch/r"
+says "... and the right one is named" 'hint: give the restore key'
+check "... before anything is written" test ! -e "$scratch/r"
+refuse "no restore key" 8 'the incident team keeps it' as "$restore" points --repository "$repository" --key "$scratch/none.key"
+refuse "no configuration" 8 'name the configuration file with --config' as "$program" list --config "$scratch/none.yaml"
+sed 's|^key_file: .*|key_file: /none/sidecar.key|' "$config" >"$scratch/two.yaml"
+refuse "no key file" 8 'hq-backup key sidecar' as "$program" list --config "$scratch/two.yaml"
+refuse "a time that is none" 2 'time "yesterday": not understood$' as "$restore" plan --repository "$repository" \
+    --key "$scratch/restore.key" --target-time yesterday
+cat >"$scratch/type.py" <<'PY'
+import os, pty, sys
+answers = sys.argv[1].split("|")
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+seen = b""
+while True:
+    try:
+        data = os.read(fd, 4096)
+    except OSError:
+        break
+    if not data:
+        break
+    sys.stdout.buffer.write(data)
+    seen += data
+    if answers and seen.rstrip().endswith(b":"):
+        os.write(fd, answers.pop(0).encode() + b"\n")
+        seen = b""
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+refuse "two passphrases that differ" 2 'the two passphrases differ' python3 "$scratch/type.py" "one|two" "$program" init \
+    --repository "$scratch/new" --region TR --writer test --sidecar-key "$scratch/s" --restore-key "$scratch/k"
+says "... what to do then" 'type one passphrase twice'
+same "... which is not to do without" 0 "$(grep -c no-passphrase "$scratch/out")"
+
+# ---- A restored copy and the archive -------------------------------------------------------------
+plan() { restore plan "$@"; }
+check "plan" plan
+says "... tells how far WAL is stored, as such" '^WAL +from 0/[0-9A-F]+; all that is stored reaches to 0/'
+sql data -c "ALTER SYSTEM SET archive_mode = on" -c "ALTER SYSTEM SET archive_command = 'true'"
+pg_stop data fast
+pg_start data
+must backup backup
+check "a restore" restore pg --to "$scratch/r"
+says "... warns of archive_mode" 'archive_mode is on: .*--archive off'
+says "... in whole sentences" 'by itself, then opens for writing\.'
+drop_restored r
+check "a restore without archiving" restore pg --to "$scratch/r" --archive off
+same "... has nothing to warn of" 0 "$(grep -c archive_mode "$scratch/out")"
+if start_restored r; then same "... and a server that does not archive" off "$(sql r -c 'SHOW archive_mode')"; fi
+drop_restored r

@@ -120,6 +120,11 @@ refuse "a user that is not there" 16 "role .*nobody.* does not exist" start "$di
 check "promote and stay private" start "$dir" --config-file "$scratch/own.conf" --action promote --then private
 same "still on the private socket" 20 "$(look -c "$count")"
 same "and open for writing" f "$(look -c 'SELECT pg_is_in_recovery()')"
+keep
+check "it says who can reach it, and how to open it" grep -q "Only its owner can reach it.*pg_ctl -D $dir stop" "$scratch/said"
+refuse "another start says that it runs, and how to go on" 9 "its server runs: process [0-9]+, port 5432, socket in $dir" start "$dir"
+keep
+check "... by stopping it" grep -q "pg_ctl -D $dir stop" "$scratch/said"
 pg_stop r
 
 bring --target-lsn "$lsn_2"

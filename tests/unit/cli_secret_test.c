@@ -136,8 +136,10 @@ the_environment_names_a_file(void **state)
     assert_int_equal(setenv("HQ_TEST_PASSPHRASE_FILE", "", 1), 0);
     assert_int_equal(hq_secret_read(&source, &secret, &err), -1);
     assert_int_equal(err.code, HQ_E_KEY);
-    assert_string_equal(err.hint, "let $HQ_TEST_PASSPHRASE_FILE name a file that holds the "
-                                  "passphrase");
+    assert_string_equal(
+        err.hint,
+        "give --passphrase-file FILE, or let $HQ_TEST_PASSPHRASE_FILE name a file that holds the "
+        "passphrase");
 }
 
 /* In a child on a terminal of its own: ask, and end with 0 when "secret" was typed. */

@@ -135,6 +135,9 @@ nonsense_is_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         refused_with(texts[i], "not understood");
+    refused_with("yesterday", "time \"yesterday\": not understood");
+    refused_with("2026-11-21 03", "ends too early");
+    refused_with("2026-11-21 03:04 noon", "not understood from \"noon\" on");
     refused_with("2026-02-29 00:00Z", "no such day");
     refused_with("2026-04-31 00:00Z", "no such day");
     refused_with("2026-00-10 00:00Z", "no such day");

@@ -105,6 +105,10 @@ test_ordinary_connections(void **state)
          "permission denied", "GRANT CONNECT ON DATABASE app TO b"},
         {"app", "x: FATAL:  3D000: database \"app\" does not exist\n", HQ_E_MISSING,
          "does not exist", "dbname="},
+        {NULL, "x: FATAL:  28000: Peer authentication failed for user \"b\"\n", HQ_E_REFUSED,
+         "Peer", "system user b, or put `local replication b scram-sha-256`"},
+        {"app", "x: FATAL:  28000: Ident-Authentifizierung schlug fehl\n", HQ_E_REFUSED, "Ident",
+         "`host app b <address of this host>/32 scram-sha-256`"},
         {"app", "x: FATAL:  28000: role \"b\" does not exist\n", HQ_E_REFUSED, "does not exist",
          "CREATE ROLE b LOGIN"},
     };

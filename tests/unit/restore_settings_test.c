@@ -7,6 +7,7 @@
 
 #include <sys/wait.h>
 
+#include "recovery_archive.h"
 #include "restore_attempt.h"
 #include "wal_maker.h"
 
@@ -258,6 +259,67 @@ another_user_restores_too(void **state)
     free_attempt(a);
 }
 
+/* What the server would take of a configuration's text. */
+static void
+archive_mode_is(const char *text, const char *expected)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf conf = {0};
+    char value[8];
+
+    hq_buf_put(&conf, text, strlen(text));
+    recovery_conf_value(&conf, "archive_mode", value, sizeof value);
+    assert_string_equal(value, expected);
+}
+
+static void
+settings_are_read_as_the_server_does(void **state)
+{
+    (void)state;
+    archive_mode_is("", "");
+    archive_mode_is("archive_mode = on", "on");
+    archive_mode_is("  Archive_Mode\ton # not off\n", "on");
+    archive_mode_is("archive_mode='always'\r\n", "always");
+    archive_mode_is("archive_mode=off\narchive_mode = on\nport = 1\n", "on");
+    archive_mode_is("#archive_mode = on\narchive_modes = on\narchive = on\n", "");
+    archive_mode_is("archive_mode", "");
+    archive_mode_is("archive_mode = 'a value without an end\n", "a value");
+}
+
+/* By the configuration of a directory, and what is written behind it. */
+static bool
+archives(const char *conf, const char *auto_conf)
+{
+    char directory[] = "/tmp/hq-archive.XXXXXX", path[64];
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf text = {0};
+    struct hq_error err = {0};
+    bool found;
+
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/postgresql.conf", directory);
+    if (conf != NULL)
+        ASSERT_OK(hq_io_replace(path, conf, strlen(conf), 0600, &err), &err);
+    hq_buf_put(&text, auto_conf, strlen(auto_conf));
+    ASSERT_OK(recovery_archives(directory, &text, &found, &err), &err);
+    ASSERT_OK(hq_io_remove_tree(directory, &err), &err);
+    return found;
+}
+
+static void
+archiving_is_noticed(void **state)
+{
+    (void)state;
+    assert_false(archives(NULL, ""));
+    assert_false(archives("port = 5432\n", ""));
+    assert_true(archives("archive_mode = on\n", ""));
+    assert_true(archives("archive_mode = always\n", "port = 1\n"));
+    assert_false(archives("archive_mode = on\n", "archive_mode = 'off'\n"));
+    assert_true(archives("archive_mode = off\n", "archive_mode = 'on'\n"));
+    assert_true(archives(NULL, "archive_mode = 'yes'\n"));
+    assert_false(archives("archive_mode = NO\n", ""));
+}
+
 int
 main(void)
 {
@@ -265,6 +327,8 @@ main(void)
         FIXTURE_TEST(settings_say_the_target),
         FIXTURE_TEST(settings_keep_what_is_not_about_recovery),
         FIXTURE_TEST(commands_survive_any_path),
+        cmocka_unit_test(settings_are_read_as_the_server_does),
+        cmocka_unit_test(archiving_is_noticed),
         FIXTURE_TEST(root_gives_files_to_their_owner),
         FIXTURE_TEST(another_user_restores_too),
     };

@@ -25,6 +25,13 @@ struct hq_backup_job_options {
 int hq_backup_job_lock(const struct hq_site *site, struct hq_error *err) HQ_MUST_CHECK;
 
 /**
+ * Whether backups may be read from @p system, where cluster.backup_connection leads: REFUSED for
+ * another system than that of cluster.connection, TRANSIENT for another timeline.
+ */
+int hq_backup_job_check_standby(const struct hq_site *site, const struct hq_pg_system *system,
+                                struct hq_error *err) HQ_MUST_CHECK;
+
+/**
  * Back the configured cluster up. @p root and @p statistics describe the backup afterwards
  * (hq_root_clear() the root in any case).
  *

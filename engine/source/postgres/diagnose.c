@@ -154,6 +154,27 @@ hint_hba(const struct hq_pg_trouble *t, const char *role, const char *database,
                       database, role);
 }
 
+/*
+ * The methods that ask who the system's user is have their names in the message, whatever its
+ * language.
+ */
+static bool
+hint_peer(const struct hq_pg_trouble *t, const char *role, const char *database,
+          struct hq_error *err)
+{
+    bool peer = strcasestr(t->message, "peer") != NULL;
+
+    if (!t->connecting || strcmp(t->sqlstate, "28000") != 0 ||
+        (!peer && strcasestr(t->message, "ident") == NULL))
+        return false;
+    hq_error_hint(err,
+                  "run this as the system user %s, or put `%s %s %s%s scram-sha-256` above that "
+                  "line of pg_hba.conf, give the role a password and reload PostgreSQL",
+                  role, peer ? "local" : "host", database, role,
+                  peer ? "" : " <address of this host>/32");
+    return true;
+}
+
 static void
 add_hint(const struct hq_pg_trouble *t, const struct meaning *m, struct hq_error *err)
 {
@@ -165,6 +186,8 @@ add_hint(const struct hq_pg_trouble *t, const struct meaning *m, struct hq_error
         hq_error_hint(err, "%s", m->hint);
     else if (m != NULL && m->code == HQ_E_SERVER && m->word != NULL)
         hint_hba(t, role, database, err);
+    else if (hint_peer(t, role, database, err))
+        return;
     else if (t->connecting && t->database != NULL && strcmp(t->sqlstate, "42501") == 0)
         hq_error_hint(err, "GRANT CONNECT ON DATABASE %s TO %s", database, role);
     else if (t->connecting && strcmp(t->sqlstate, "42501") == 0)

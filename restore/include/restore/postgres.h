@@ -26,6 +26,7 @@ struct hq_restore_options {
     size_t tablespace_count;
     const char *owner;                    /**< "user[:group]" when run as root; NULL: see below */
     const char *target_action;            /**< "promote", "pause" or "shutdown" */
+    bool archive_off;                     /**< the cluster shall not archive its WAL */
     const char *program;                  /**< path of hq-restore, for restore_command */
     const struct hq_store_options *store; /**< how wal-get reaches the repository again */
     const char *access_key_file, *secret_key_file; /**< NULL: from wal-get's environment */
@@ -44,6 +45,7 @@ struct hq_restore_result {
     uint64_t files, bytes, fetched_bytes;
     uint64_t losses;
     uint64_t wal_segments; /**< staged beside the data directory's files */
+    bool archives;         /**< archive_mode is on, as far as the restored files say */
 };
 
 /**

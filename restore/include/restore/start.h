@@ -85,6 +85,8 @@ void hq_start_close(struct hq_server *server);
 const struct hq_target *hq_start_target(const struct hq_server *server);
 /** recovery_target_action as the restore was told: "promote", "pause", "shutdown". */
 const char *hq_start_action(const struct hq_server *server);
+/** The data directory, without links; borrowed. */
+const char *hq_start_directory(const struct hq_server *server);
 /** The private socket's directory into @p directory. @return its port. */
 uint16_t hq_start_socket(const struct hq_server *server, char *directory, size_t size);
 /** How to look at the data with psql. */
