@@ -1,7 +1,11 @@
 #include "crypto/hash.h"
 
+#include <openssl/evp.h>
 #include <sodium.h>
+#include <stdbool.h>
 #include <string.h>
+
+#include "base/cleanup.h"
 
 _Static_assert(sizeof(crypto_generichash_state) <= sizeof(struct hq_hasher),
                "libsodium's state must fit the opaque one");
@@ -50,11 +54,41 @@ hq_hasher_end(struct hq_hasher *h, struct hq_id *out)
     sodium_memzero(h, sizeof *h);
 }
 
+static void
+free_mac(EVP_MAC **mac)
+{
+    EVP_MAC_free(*mac);
+}
+
+static void
+free_mac_context(EVP_MAC_CTX **context)
+{
+    EVP_MAC_CTX_free(*context);
+}
+
+/* OpenSSL's takes half the time where there is AVX2; its FIPS provider has none. */
+static bool
+fingerprint_by_openssl(const struct hq_key *key, const void *data, size_t len,
+                       uint8_t out[HQ_FINGERPRINT_BYTES])
+{
+    HQ_AUTO(free_mac)
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "POLY1305", NULL);
+    HQ_AUTO(free_mac_context)
+    EVP_MAC_CTX *context = mac != NULL ? EVP_MAC_CTX_new(mac) : NULL;
+    size_t got = 0;
+
+    return context != NULL && EVP_MAC_init(context, key->bytes, sizeof key->bytes, NULL) == 1 &&
+           EVP_MAC_update(context, data, len) == 1 &&
+           EVP_MAC_final(context, out, &got, HQ_FINGERPRINT_BYTES) == 1 &&
+           got == HQ_FINGERPRINT_BYTES;
+}
+
 void
 hq_fingerprint(const struct hq_key *key, const void *data, size_t len,
                uint8_t out[HQ_FINGERPRINT_BYTES])
 {
-    (void)crypto_onetimeauth(out, data, len, key->bytes);
+    if (!fingerprint_by_openssl(key, data, len, out))
+        (void)crypto_onetimeauth(out, data, len, key->bytes);
 }
 
 void

@@ -149,6 +149,23 @@ test_fingerprint_known_answer(void **state)
     check_hex(out, sizeof out, "a8061dc1305136c6c22b8baf0c0127a9");
 }
 
+/* Of two libraries whichever is there is used: nobody may tell which one it was. */
+static void
+test_fingerprint_as_libsodium(void **state)
+{
+    static const struct hq_key key = {{0x7f, 3, 5, 0xff, 0xff, [31] = 0xff}};
+    static uint8_t message[70000];
+    uint8_t out[HQ_FINGERPRINT_BYTES], expected[crypto_onetimeauth_BYTES];
+
+    (void)state;
+    memset(message, 0xfb, sizeof message);
+    for (size_t len = 0; len < sizeof message; len = len < 300 ? len + 1 : len * 3 + 1) {
+        hq_fingerprint(&key, message, len, out);
+        assert_int_equal(crypto_onetimeauth(expected, message, len, key.bytes), 0);
+        assert_memory_equal(out, expected, sizeof expected);
+    }
+}
+
 int
 main(void)
 {
@@ -160,6 +177,7 @@ main(void)
         cmocka_unit_test(test_hasher_leaves_no_key),
         cmocka_unit_test(test_id_order),
         cmocka_unit_test(test_fingerprint_known_answer),
+        cmocka_unit_test(test_fingerprint_as_libsodium),
     };
     struct hq_error err;
 

@@ -53,6 +53,17 @@ die_with_spool(struct run *r)
     r->stop = 0;
 }
 
+/* Nothing has been received yet, and no storer runs. */
+static void
+set_memory(struct run *r, size_t limit)
+{
+    struct hq_error err = {0};
+
+    spool_memory_free(r->a->spool.memory);
+    r->a->spool.memory = spool_memory_new(limit, &err);
+    assert_non_null(r->a->spool.memory);
+}
+
 /* What the spool lost is not put; the failure says so and the position stays. */
 static void
 test_spool_damaged(void **state)
@@ -63,6 +74,7 @@ test_spool_damaged(void **state)
 
     run_begin(&r, *state, START);
     ASSERT_OK(archiver_storers_join(r.a, &err), &err);
+    set_memory(&r, 0);
     maker_filler(&r.wal, 2 * FIXTURE_SEGMENT);
     run_send(&r, 1);
     damage(&r, 8, 70000);
@@ -70,6 +82,47 @@ test_spool_damaged(void **state)
     ASSERT_CODE(archiver_storers_join(r.a, &err), &err, HQ_E_CORRUPT);
     hq_archiver_position(r.a, &p);
     assert_int_equal(p.durable_lsn, START);
+    run_clear(&r);
+}
+
+/* What is in memory is put from there: that never was on the disk that damaged it. */
+static void
+test_spool_damaged_behind_memory(void **state)
+{
+    struct hq_error err = {0};
+    struct run r;
+
+    run_begin(&r, *state, START);
+    ASSERT_OK(archiver_storers_join(r.a, &err), &err);
+    maker_filler(&r.wal, 2 * FIXTURE_SEGMENT);
+    run_send(&r, 1);
+    damage(&r, 8, 70000);
+    ASSERT_OK(archiver_storers_start(r.a, &err), &err);
+    run_await(&r, START + r.sent);
+    run_end(&r);
+    assert_int_equal(run_object(&r, 0).type, HQ_WAL_SEGMENT);
+    run_clear(&r);
+}
+
+/* More segments than memory holds: the others are read back from the spool. */
+static void
+test_beyond_memory(void **state)
+{
+    struct hq_error err = {0};
+    struct run r;
+
+    run_begin(&r, *state, START);
+    ASSERT_OK(archiver_storers_join(r.a, &err), &err);
+    set_memory(&r, SEGMENT);
+    maker_filler(&r.wal, 3 * FIXTURE_SEGMENT);
+    run_send(&r, 1);
+    assert_non_null(spool_file_memory(r.a->first->file, START));
+    assert_null(spool_file_memory(r.a->first->next->file, START + SEGMENT));
+    ASSERT_OK(archiver_storers_start(r.a, &err), &err);
+    run_await(&r, START + r.sent);
+    run_end(&r);
+    for (size_t i = 0; i < fixture_count(r.f, "wal/"); i++)
+        (void)run_object(&r, i);
     run_clear(&r);
 }
 
@@ -160,10 +213,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        FIXTURE_TEST(test_spool_damaged),
-        FIXTURE_TEST(test_recovered),
-        FIXTURE_TEST(test_recovered_with_hole),
-        FIXTURE_TEST(test_recovered_without_beginning),
+        FIXTURE_TEST(test_spool_damaged),       FIXTURE_TEST(test_spool_damaged_behind_memory),
+        FIXTURE_TEST(test_beyond_memory),       FIXTURE_TEST(test_recovered),
+        FIXTURE_TEST(test_recovered_with_hole), FIXTURE_TEST(test_recovered_without_beginning),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

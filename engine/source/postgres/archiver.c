@@ -51,11 +51,16 @@ hq_archiver_new(const struct hq_archiver_options *options, struct hq_archiver **
     if (a == NULL)
         return hq_fail(err, HQ_E_NOMEM, "WAL archiver");
     a->options = *options;
-    a->spool = (struct spool){options->spool_directory, options->cluster};
     init_conditions(a);
     a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (a->wake < 0) {
         hq_fail_sys(err, errno, "event for the WAL archiver");
+        hq_archiver_free(a);
+        return -1;
+    }
+    a->spool = (struct spool){options->spool_directory, options->cluster,
+                              spool_memory_new(ARCHIVER_MEMORY_BYTES, err)};
+    if (a->spool.memory == NULL) {
         hq_archiver_free(a);
         return -1;
     }
@@ -72,6 +77,7 @@ hq_archiver_free(struct hq_archiver *a)
     archive_start_clear(&a->start);
     wal_parts_clear(&a->superseded);
     hq_walscan_free(a->scan);
+    spool_memory_free(a->spool.memory);
     if (a->wake >= 0)
         (void)close(a->wake);
     (void)pthread_cond_destroy(&a->work);

@@ -34,7 +34,9 @@
 enum {
     ARCHIVER_STORERS = 4,
     /** So many parts of a segment are replaced by one: a recovery reads each of them. */
-    ARCHIVER_PARTS_MAX = 64
+    ARCHIVER_PARTS_MAX = 64,
+    /** WAL of segments being received and stored that is kept in memory: six of 16 MiB. */
+    ARCHIVER_MEMORY_BYTES = 96 << 20
 };
 
 /** Times of the commit and abort records that end in a stretch of WAL; 0: none. */
@@ -248,9 +250,14 @@ struct put {
     size_t bytes;    /**< of the object */
     bool supersedes; /**< parts that are in the store */
 };
+/** What a storer works with, kept from one put to the next. */
+struct tools {
+    struct hq_compressor *compressor;
+    struct hq_buf raw, object;
+};
 /** Put it and remember what it supersedes. It may be tried again. */
-int archiver_put(struct hq_archiver *a, const struct cut *cut, struct hq_compressor *compressor,
-                 struct put *out, struct hq_error *err) HQ_MUST_CHECK;
+int archiver_put(struct hq_archiver *a, const struct cut *cut, struct tools *tools, struct put *out,
+                 struct hq_error *err) HQ_MUST_CHECK;
 /** Tell the log and the catalog. */
 void archiver_record(struct hq_archiver *a, const struct cut *cut, const struct put *put);
 /** A part of @p system to delete. */

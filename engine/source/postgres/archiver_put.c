@@ -1,7 +1,6 @@
 #include <stdlib.h>
 
 #include "archiver_internal.h"
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/crashpoint.h"
 #include "base/log.h"
@@ -33,21 +32,35 @@ describe(const struct cut *cut, struct hq_wal_info *info)
     }
 }
 
+/* What is still in memory need not come from the spool's disk. */
+static int
+read_raw(const struct cut *cut, uint64_t from, struct hq_buf *raw, const uint8_t **out,
+         struct hq_error *err)
+{
+    *out = spool_file_memory(cut->segment->file, from);
+    if (*out != NULL)
+        return 0;
+    if (spool_file_read(cut->segment->file, from, cut->to, raw, err) != 0)
+        return -1;
+    *out = raw->data;
+    return 0;
+}
+
 static int
 read_and_seal(struct hq_archiver *a, const struct cut *cut, struct hq_wal_info *info,
-              struct hq_compressor *compressor, struct hq_buf *object, struct hq_error *err)
+              struct tools *tools, struct hq_error *err)
 {
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf raw = {0};
+    const uint8_t *raw;
 
-    if (spool_file_read(cut->segment->file, info->start_lsn, cut->to, &raw, err) != 0 ||
+    if (read_raw(cut, info->start_lsn, &tools->raw, &raw, err) != 0 ||
         /* Into the header: who can't open the content must know what leads where. */
         (info->type == HQ_WAL_HISTORY &&
-         hq_timeline_branch((const char *)raw.data, raw.len, &info->parent, &info->begin_lsn,
+         hq_timeline_branch((const char *)raw, info->raw_len, &info->parent, &info->begin_lsn,
                             err) != 0))
         return -1;
-    return hq_wal_seal(a->options.repository, a->options.cluster, info, raw.data, compressor,
-                       object, err);
+    tools->object.len = 0;
+    return hq_wal_seal(a->options.repository, a->options.cluster, info, raw, tools->compressor,
+                       &tools->object, err);
 }
 
 static const char *
@@ -141,18 +154,16 @@ supersede(struct hq_archiver *a, struct segment *s, const struct hq_wal_info *in
 }
 
 int
-archiver_put(struct hq_archiver *a, const struct cut *cut, struct hq_compressor *compressor,
-             struct put *out, struct hq_error *err)
+archiver_put(struct hq_archiver *a, const struct cut *cut, struct tools *tools, struct put *out,
+             struct hq_error *err)
 {
     struct segment *s = cut->segment;
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf object = {0};
 
     describe(cut, &out->info);
-    if (read_and_seal(a, cut, &out->info, compressor, &object, err) != 0 ||
-        put_object(a, &out->info, &object, err) != 0)
+    if (read_and_seal(a, cut, &out->info, tools, err) != 0 ||
+        put_object(a, &out->info, &tools->object, err) != 0)
         return -1;
-    out->bytes = object.len;
+    out->bytes = tools->object.len;
     out->supersedes = out->info.start_lsn == s->start && s->parts.count > 0;
     if (out->info.type != HQ_WAL_HISTORY)
         supersede(a, s, &out->info);

@@ -182,14 +182,13 @@ learn(struct hq_archiver *a, const struct spool_id *id, struct hq_error *err)
 
 /* Put, with patience until *stop. */
 static int
-put_patiently(struct hq_archiver *a, const struct cut *cut, struct hq_compressor *compressor,
+put_patiently(struct hq_archiver *a, const struct cut *cut, struct tools *tools,
               struct hq_error *err)
 {
     int64_t backoff_ms = FIRST_BACKOFF_MS;
     struct put put = {0};
 
-    while (learn(a, cut->segment->id, err) != 0 ||
-           archiver_put(a, cut, compressor, &put, err) != 0) {
+    while (learn(a, cut->segment->id, err) != 0 || archiver_put(a, cut, tools, &put, err) != 0) {
         if (!back_off(a, err, backoff_ms))
             return -1;
         hq_error_clear(err);
@@ -234,14 +233,14 @@ drop(struct hq_archiver *a, struct segment *s)
 }
 
 static int
-work_until_end(struct hq_archiver *a, struct hq_compressor *compressor, struct hq_error *err)
+work_until_end(struct hq_archiver *a, struct tools *tools, struct hq_error *err)
 {
     struct work work;
 
     for (;;) {
         switch (next_step(a, &work)) {
         case STEP_PUT:
-            if (put_patiently(a, &work.cut, compressor, err) != 0)
+            if (put_patiently(a, &work.cut, tools, err) != 0)
                 return -1;
             break;
         case STEP_DELETE:
@@ -262,11 +261,13 @@ run_storer(void *archiver)
 {
     struct hq_archiver *a = archiver;
     struct hq_error err = {0};
-    struct hq_compressor *compressor = hq_compressor_new(a->options.compression_level, &err);
+    struct tools tools = {.compressor = hq_compressor_new(a->options.compression_level, &err)};
 
-    if (compressor == NULL || work_until_end(a, compressor, &err) != 0)
+    if (tools.compressor == NULL || work_until_end(a, &tools, &err) != 0)
         fail(a, &err);
-    hq_compressor_free(compressor);
+    hq_compressor_free(tools.compressor);
+    hq_buf_clear(&tools.raw);
+    hq_buf_clear(&tools.object);
     return NULL;
 }
 

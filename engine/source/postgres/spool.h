@@ -12,8 +12,8 @@
  * after a crash a file is believed up to its first mark that does not hold. Hashes are XXH3, for
  * damage, not for malice: who can write here (0700) can read the sidecar's key as well.
  *
- * Threads  _write, _sync and _rewind belong to one thread; _read may be called by others for bytes
- *          below a `synced` that they were told under a lock.
+ * Threads  _write, _sync and _rewind belong to one thread; _read and _memory may be called by
+ *          others for bytes below a `synced` that they were told under a lock.
  */
 #ifndef HQ_POSTGRES_SPOOL_H
 #define HQ_POSTGRES_SPOOL_H
@@ -22,6 +22,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "spool_memory.h"
 
 enum {
     SPOOL_HISTORY_MAX = 1 << 20
@@ -42,8 +43,9 @@ struct spool_id {
 };
 
 struct spool {
-    const char *directory; /**< borrowed, as is the name below */
+    const char *directory; /**< borrowed, as is what is below */
     const char *cluster;
+    struct spool_memory *memory; /**< for WAL received by this run; NULL: do without */
 };
 
 struct spool_file;
@@ -58,7 +60,8 @@ const struct spool_id *spool_file_id(const struct spool_file *f);
 uint64_t spool_file_synced(const struct spool_file *f);
 /** LSN behind the last byte written. */
 uint64_t spool_file_written(const struct spool_file *f);
-/** Append. NO_SPACE, with what to do. After a failure: _rewind. */
+/** Append; it may come to the disk at the next _sync only. NO_SPACE, with what to do. After a
+ * failure: _rewind. */
 int spool_file_write(struct spool_file *f, const void *data, size_t len,
                      struct hq_error *err) HQ_MUST_CHECK;
 /** Make all that was written durable. A failure rewinds: what is not vouched for was not written.
@@ -72,6 +75,12 @@ void spool_file_rewind(struct spool_file *f);
  */
 int spool_file_read(struct spool_file *f, uint64_t from, uint64_t to, struct hq_buf *out,
                     struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * The bytes from @p from on where they are still in memory, up to what was synced; NULL: they are
+ * on disk only. Valid until the file is closed. They never were on the spool's disk, so there is
+ * nothing to compare them with.
+ */
+const uint8_t *spool_file_memory(const struct spool_file *f, uint64_t from);
 /** Close; the file stays. NULL: no-op. */
 void spool_file_close(struct spool_file *f);
 /** Remove its name; it is still open. */
