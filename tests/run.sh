@@ -114,7 +114,10 @@ step_versions() {
     many slots bash tests/integration/slots.sh
     many wrong_server bash tests/integration/wrong_server.sh
 }
-step_summary() { many summary bash tests/integration/walsummary.sh; }
+step_summary() {
+    many summary bash tests/integration/walsummary.sh
+    many changes bash tests/integration/changes.sh
+}
 step_crash() { many crash bash tests/crash/run.sh; }
 step_torture() { many torture bash tests/torture/run.sh; }
 step_interop() { many interop bash tests/interop/run.sh; }

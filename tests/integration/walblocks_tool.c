@@ -18,13 +18,21 @@
  *     limit <tablespace> <database> <relation> <fork> <block>
  *     database <tablespace> <database>
  * To standard error: the CPU time that summarising took.
+ * TIMELINE is one, or those of a history: 1@<LSN at which it ends>,2. With "-" for the WAL
+ * directory nothing is summarised: what is there is asked.
  */
+enum {
+    STEPS_MAX = 8
+};
+
 struct task {
     const char *wal;
     struct hq_wal_summarizer_options options;
     struct hq_wal_origin origin;
     uint64_t from, to;
     size_t piece;
+    struct hq_wal_summary_step steps[STEPS_MAX];
+    size_t step_count;
 };
 
 static void
@@ -94,13 +102,12 @@ summarise(const struct task *t)
 static void
 ask(const struct task *t)
 {
-    struct hq_wal_summary_step step = {t->origin.timeline, UINT64_MAX};
     struct hq_wal_summary_request request = {
         .directory = t->options.directory,
         .system_identifier = t->origin.system_identifier,
         .segment_size = t->origin.segment_size,
-        .steps = &step,
-        .step_count = 1,
+        .steps = t->steps,
+        .step_count = t->step_count,
         .from_lsn = t->from,
         .to_lsn = t->to,
     };
@@ -173,6 +180,19 @@ print_set(const struct blockset *set)
     }
 }
 
+static void
+take_timelines(struct task *t, const char *text)
+{
+    char *end = NULL;
+
+    for (; t->step_count < STEPS_MAX && *text != '\0'; text = *end == ',' ? end + 1 : end) {
+        struct hq_wal_summary_step *step = &t->steps[t->step_count++];
+
+        step->timeline = t->origin.timeline = (uint32_t)strtoul(text, &end, 10);
+        step->end_lsn = *end == '@' ? strtoull(end + 1, &end, 10) : UINT64_MAX;
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -180,20 +200,21 @@ main(int argc, char **argv)
     struct task t = {.piece = 100000};
 
     if (argc < 8) {
-        fputs("usage: walblocks_tool WAL SUMMARIES SYSTEM TIMELINE SEGMENT FROM TO [PIECE]\n",
+        fputs("usage: walblocks_tool WAL|- SUMMARIES SYSTEM TIMELINE SEGMENT FROM TO [PIECE]\n",
               stderr);
         return 2;
     }
     t.wal = argv[1];
     t.options.directory = argv[2];
     t.origin.system_identifier = strtoull(argv[3], NULL, 10);
-    t.origin.timeline = (uint32_t)strtoul(argv[4], NULL, 10);
+    take_timelines(&t, argv[4]);
     t.origin.segment_size = (uint32_t)strtoul(argv[5], NULL, 10);
     t.from = strtoull(argv[6], NULL, 10);
     t.to = strtoull(argv[7], NULL, 10);
     if (argc > 8)
         t.piece = strtoull(argv[8], NULL, 10);
-    summarise(&t);
+    if (strcmp(t.wal, "-") != 0)
+        summarise(&t);
     ask(&t);
     merge(&t, &set);
     print_set(&set);
