@@ -1,9 +1,11 @@
 /*
- * Drives the WAL archiver against a real server and reads back what it stored, for archiver.sh:
+ * Drives the WAL archiver against a server and reads back what it stored, for archiver.sh and
+ * odd_walsender.py:
  *
  *     archiver_test init DIR             keys and a repository in DIR
  *     archiver_test run DIR              archive until SIGTERM; the position goes to DIR/position
  *     archiver_test verify DIR WALDIR    compare what is stored with the server's segment files
+ *     archiver_test accept DIR SYSTEM    make that system the cluster's present one
  *     archiver_test scan SEGMENT...      commits found in segment files: "LSN time"
  *     archiver_test names DIR            stored WAL objects, with the times of their headers
  *
@@ -27,6 +29,7 @@
 #include "base/log.h"
 #include "postgres/archiver.h"
 #include "postgres/walscan.h"
+#include "repository/lineage.h"
 
 enum {
     SEGMENT_MAX = 1 << 28,
@@ -405,6 +408,17 @@ verify(struct place *p, const char *directory, struct hq_error *err)
 }
 
 static int
+accept_system(struct place *p, const char *system, struct hq_error *err)
+{
+    struct hq_lineage_place before;
+
+    if (place_open(p, p->sidecar_key, err) != 0)
+        return -1;
+    return hq_lineage_accept(p->repository, "main", strtoull(system, NULL, 10), "test", "test",
+                             &before, err);
+}
+
+static int
 dispatch(struct place *p, int argc, char **argv, struct hq_error *err)
 {
     const char *what = argc >= 3 ? argv[1] : "";
@@ -421,7 +435,9 @@ dispatch(struct place *p, int argc, char **argv, struct hq_error *err)
         return print_names(p, err);
     if (strcmp(what, "verify") == 0 && argc == 4)
         return verify(p, argv[3], err);
-    return hq_fail(err, HQ_E_USAGE, "init, run, names or verify, and a directory; or scan");
+    if (strcmp(what, "accept") == 0 && argc == 4)
+        return accept_system(p, argv[3], err);
+    return hq_fail(err, HQ_E_USAGE, "init, run, names, verify or accept, and a directory; or scan");
 }
 
 int

@@ -9,6 +9,7 @@
 
 #include "base/crashpoint.h"
 #include "base/io.h"
+#include "base/log.h"
 
 enum {
     MARKS_FIRST = 64,
@@ -157,6 +158,22 @@ sync_name(struct spool_file *f, struct hq_error *err)
     return failed;
 }
 
+/*
+ * What no disk took can still be read back until the next boot, and so could a mark that vouches
+ * for it: after a death of this process alone it would be believed.
+ */
+static int
+fail_sync(struct spool_file *f, uint64_t mark_offset, struct hq_error *err)
+{
+    static const uint8_t no_mark[SPOOL_MARK_BYTES];
+    struct hq_error ignored = {0};
+
+    hq_fail_sys(err, errno, "sync spool file %s", f->path);
+    if (hq_io_pwrite(f->fd, no_mark, sizeof no_mark, mark_offset, f->path, &ignored) != 0)
+        hq_log_error(HQ_LOG_WARNING, "a spool file's mark can't be taken back", &ignored);
+    return -1;
+}
+
 static int
 make_durable(struct spool_file *f, const uint8_t mark[SPOOL_MARK_BYTES], struct hq_error *err)
 {
@@ -166,7 +183,7 @@ make_durable(struct spool_file *f, const uint8_t mark[SPOOL_MARK_BYTES], struct 
         return -1;
     HQ_CRASH_POINT("wal.spool.before-sync");
     if (fdatasync(f->fd) != 0)
-        return hq_fail_sys(err, errno, "sync spool file %s", f->path);
+        return fail_sync(f, offset, err);
     return sync_name(f, err);
 }
 
