@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "engine/wal_changes.h"
 
 struct hq_archive_thread {
     struct hq_archiver *archiver;
+    struct hq_wal_summarizer *summarizer; /**< NULL: there are none */
     pthread_t thread;
     int lock;
     atomic_int stop;
@@ -34,6 +36,16 @@ run(void *argument)
     return NULL;
 }
 
+/* Without summaries backups look at every page; WAL is archived all the same. */
+static void
+start_summaries(struct hq_site *site, struct hq_archive_thread *t)
+{
+    struct hq_error err = {0};
+
+    if (hq_wal_changes_summarizer(site, &t->summarizer, &err) != 0)
+        hq_log_error(HQ_LOG_WARNING, "what WAL changes is not written down", &err);
+}
+
 static int
 start(struct hq_site *site, struct hq_archive_thread *t, struct hq_error *err)
 {
@@ -57,8 +69,11 @@ start(struct hq_site *site, struct hq_archive_thread *t, struct hq_error *err)
     };
     int rc;
 
-    if ((t->lock = hq_site_lock(site, "wal", err)) < 0 ||
-        hq_archiver_new(&options, &t->archiver, err) != 0)
+    if ((t->lock = hq_site_lock(site, "wal", err)) < 0)
+        return -1;
+    start_summaries(site, t);
+    options.summarizer = t->summarizer;
+    if (hq_archiver_new(&options, &t->archiver, err) != 0)
         return -1;
     rc = pthread_create(&t->thread, NULL, run, t);
     return rc == 0 ? 0 : hq_fail_sys(err, rc, "start the WAL thread");
@@ -68,6 +83,7 @@ static void
 destroy(struct hq_archive_thread *t)
 {
     hq_archiver_free(t->archiver);
+    hq_wal_summarizer_free(t->summarizer);
     if (t->lock >= 0)
         (void)close(t->lock);
     free(t);
@@ -102,6 +118,15 @@ void
 hq_archive_thread_troubles(struct hq_archive_thread *t, struct hq_archiver_troubles *out)
 {
     hq_archiver_troubles(t->archiver, out);
+}
+
+int
+hq_archive_thread_summarize(struct hq_archive_thread *t, uint64_t lsn, int64_t timeout_ms,
+                            const atomic_int *stop, struct hq_error *err)
+{
+    if (t->summarizer == NULL)
+        return hq_fail(err, HQ_E_UNSUPPORTED, "there are no WAL summaries");
+    return hq_wal_summarizer_reach(t->summarizer, lsn, timeout_ms, stop, err);
 }
 
 void

@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "repository/timeline.h"
 
 enum {
     LSN_TEXT_MAX = 24,
-    PUSHES_AT_ONCE = 3
+    PUSHES_AT_ONCE = 3,
+    SUMMARY_WAIT_MS = 10000
 };
 
 static json_t *
@@ -157,9 +159,28 @@ answer_push(void *context, const char *argument, struct hq_control_reply *reply)
     hq_wal_push(d->pusher, argument, answer_pushed, reply);
 }
 
+/* What WAL changes up to an LSN is to be where a backup finds it. */
+static void
+answer_summary(void *context, const char *argument, struct hq_control_reply *reply)
+{
+    struct daemon_control *d = context;
+    struct hq_error err = {0};
+    uint64_t lsn;
+    int failed;
+
+    if (!hq_lsn_parse(argument, &lsn))
+        failed = hq_fail(&err, HQ_E_USAGE, "not an LSN");
+    else if (d->archive == NULL)
+        failed = hq_fail(&err, HQ_E_UNSUPPORTED, "WAL is pushed, and not summarized");
+    else
+        failed = hq_archive_thread_summarize(d->archive, lsn, SUMMARY_WAIT_MS, d->stop, &err);
+    hq_control_answer(reply, failed != 0 ? &err : NULL, NULL);
+}
+
 static const struct hq_control_operation operations[] = {
     {.name = "status", .run = answer_status, .at_once = HQ_CONTROL_THREADS},
     {.name = "push", .run = answer_push, .at_once = PUSHES_AT_ONCE},
+    {.name = "summary", .run = answer_summary, .at_once = 1},
     {0},
 };
 
@@ -167,6 +188,7 @@ int
 daemon_control_start(struct daemon_control *d, const atomic_int *stop, struct hq_error *err)
 {
     d->started_us = hq_clock_wall_us();
+    d->stop = stop;
     if (hq_wal_pusher_new(d->site, stop, &d->pusher, err) == 0 &&
         hq_control_start(d->site, operations, d, &d->server, err) == 0)
         return 0;

@@ -1,6 +1,6 @@
 /**
  * @file daemon_control.h
- * What the daemon answers on its control socket: status and push.
+ * What the daemon answers on its control socket: status, push and summary.
  */
 #ifndef HQ_ENGINE_DAEMON_CONTROL_H
 #define HQ_ENGINE_DAEMON_CONTROL_H
@@ -21,6 +21,7 @@ struct daemon_control {
     struct hq_watch *watch;
     struct hq_wal_pusher *pusher;
     struct hq_control *server;
+    const atomic_int *stop;
     int64_t started_us;
     _Atomic int64_t backup_since_us; /**< 0: none runs */
     _Atomic int64_t backup_due_us;   /**< 0: none is planned */
@@ -28,7 +29,7 @@ struct daemon_control {
 
 /**
  * Serve. @p d has what it is to tell of: site, archive, governor, watch, borrowed until _stop. @p
- * stop ends a push under way.
+ * stop ends a push or a wait under way.
  */
 int daemon_control_start(struct daemon_control *d, const atomic_int *stop,
                          struct hq_error *err) HQ_MUST_CHECK;

@@ -114,6 +114,10 @@ step_versions() {
     many slots bash tests/integration/slots.sh
     many wrong_server bash tests/integration/wrong_server.sh
 }
+step_summary() {
+    many summary bash tests/integration/walsummary.sh
+    many changes bash tests/integration/changes.sh
+}
 step_crash() { many crash bash tests/crash/run.sh; }
 step_torture() { many torture bash tests/torture/run.sh; }
 step_interop() { many interop bash tests/interop/run.sh; }
@@ -127,7 +131,7 @@ step_fuzz() {
 
 started=$(date +%s)
 sh docs/packages.sh test || exit 1
-steps=${*:-format build unit docs storage main push store_away versions files continuity failover governor recovery crash torture interop fuzz}
+steps=${*:-format build unit docs storage main push store_away versions files continuity failover governor recovery summary crash torture interop fuzz}
 for step in $steps; do
     echo "---- $step ($(($(date +%s) - started)) s)"
     "step_$step"

@@ -31,6 +31,12 @@ foreach(name IN ITEMS walblocks walsummary)
         target_include_directories(${name}_fuzz PRIVATE ${PROJECT_SOURCE_DIR}/engine/source/wal)
     endif()
 endforeach()
+
+# What tests/integration/walsummary.sh compares with servers.
+add_executable(walblocks_tool integration/walblocks_tool.c)
+target_link_libraries(walblocks_tool PRIVATE hq_flags hq_walscan)
+target_include_directories(walblocks_tool PRIVATE ${PROJECT_SOURCE_DIR}/engine/source/wal)
+
 find_package(Python3 COMPONENTS Interpreter)
 if(Python3_FOUND)
     add_test(NAME archiver_odd

@@ -5,6 +5,8 @@
 #ifndef HQ_ENGINE_ARCHIVE_THREAD_H
 #define HQ_ENGINE_ARCHIVE_THREAD_H
 
+#include <stdatomic.h>
+
 #include "engine/site.h"
 #include "postgres/archiver.h"
 
@@ -22,6 +24,9 @@ int hq_archive_thread_start(struct hq_site *site, const struct hq_archive_events
                             struct hq_archive_thread **out, struct hq_error *err) HQ_MUST_CHECK;
 void hq_archive_thread_position(struct hq_archive_thread *t, struct hq_archiver_position *out);
 void hq_archive_thread_troubles(struct hq_archive_thread *t, struct hq_archiver_troubles *out);
+/** hq_wal_summarizer_reach(), of what this thread receives. UNSUPPORTED without summaries. */
+int hq_archive_thread_summarize(struct hq_archive_thread *t, uint64_t lsn, int64_t timeout_ms,
+                                const atomic_int *stop, struct hq_error *err) HQ_MUST_CHECK;
 /** hq_archiver_let_go() */
 void hq_archive_thread_let_go(struct hq_archive_thread *t);
 /** Stop, store what was received, join, free. @return 0, or -1 with what archiving ended by. */

@@ -174,14 +174,19 @@ note_commit(void *context, uint64_t lsn, int64_t time_us)
 
 /* What the store has already counts for the whole segment only. */
 static void
-scan(struct hq_archiver *a, uint64_t lsn, const uint8_t *data, size_t len, uint64_t had)
+scan(struct hq_archiver *a, const struct spool_id *id, uint64_t lsn, const uint8_t *data,
+     size_t len, uint64_t had)
 {
+    const struct hq_wal_origin origin = {id->system_identifier, id->timeline, id->segment_size};
     size_t again = lsn >= had ? 0 : had - lsn < len ? (size_t)(had - lsn) : len;
 
     a->fresh.scanning_again = true;
     hq_walscan_feed(a->scan, lsn, data, again, note_commit, &a->fresh);
     a->fresh.scanning_again = false;
     hq_walscan_feed(a->scan, lsn + again, data + again, len - again, note_commit, &a->fresh);
+    /* Before the spool's file can go: what of it was not summarized is found in it again. */
+    if (a->options.summarizer != NULL)
+        hq_wal_summarizer_feed(a->options.summarizer, &origin, lsn, data, len);
 }
 
 int
@@ -193,7 +198,7 @@ archiver_write(struct hq_archiver *a, const uint8_t *data, size_t len, int64_t s
 
     if (spool_file_write(s->file, data, len, err) != 0)
         return -1;
-    scan(a, a->next_lsn, data, len, s->had);
+    scan(a, s->id, a->next_lsn, data, len, s->had);
     if (fresh->since_us == 0)
         fresh->since_us = hq_clock_monotonic_us();
     fresh->sent_us = sent_us;
@@ -298,7 +303,7 @@ scan_recovered(struct hq_archiver *a, struct segment *s, struct hq_error *err)
         return -1;
     if (archiver_prepare_scan(a, s->id->segment_size, err) != 0)
         return -1;
-    scan(a, s->start, bytes.data, bytes.len, s->start);
+    scan(a, s->id, s->start, bytes.data, bytes.len, s->start);
     s->all = s->unstored = a->fresh.unstored;
     a->fresh = (struct fresh){0};
     return 0;

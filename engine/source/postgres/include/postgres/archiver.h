@@ -36,6 +36,7 @@
 
 #include "catalog/catalog.h"
 #include "postgres/connection.h"
+#include "postgres/walsummarizer.h"
 
 /** What a commit that waits for this receiver may count on. */
 enum hq_wal_durable {
@@ -64,6 +65,7 @@ struct hq_archiver_options {
     /** Told, from hq_archiver_run()'s thread, when archiving goes on behind a gap; or NULL. */
     void (*on_gap)(void *context, const struct hq_wal_gap *gap);
     void *context;
+    struct hq_wal_summarizer *summarizer; /**< fed with what is received; borrowed; or NULL */
     bool attended; /**< somebody waits for the outcome: only what may pass by itself is borne */
     const atomic_int *stop; /**< ends _run with 0 after storing what was received */
 };
