@@ -26,18 +26,3 @@ hq_catalog_job_end(struct hq_catalog *c, int64_t id, const char *subject,
                  "ititi", hq_clock_wall_us(), subject, (int64_t)(why == NULL ? 0 : (int)why->code),
                  why == NULL ? "" : why->message, id);
 }
-
-int
-hq_catalog_job_last(struct hq_catalog *c, const char *cluster, const char *kind, int64_t *ended_us,
-                    struct hq_error *err)
-{
-    DB_LOCKED(c);
-    DB_STATEMENT *stmt = db_prepare(
-        c, "SELECT max(ended) FROM jobs WHERE cluster = ? AND kind = ? AND code = 0", err);
-
-    if (stmt == NULL || db_bind(c, stmt, err, "tt", cluster, kind) != 0 ||
-        db_step(c, stmt, err) < 0)
-        return -1;
-    *ended_us = sqlite3_column_int64(stmt, 0);
-    return 0;
-}

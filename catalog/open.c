@@ -153,9 +153,3 @@ hq_catalog_close(struct hq_catalog *c)
     free(c->path);
     free(c);
 }
-
-bool
-hq_catalog_is_new(const struct hq_catalog *c)
-{
-    return c->is_new;
-}

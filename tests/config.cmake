@@ -1,4 +1,3 @@
-hq_unit(units DEPENDS hq_config)
 hq_unit(config DEPENDS hq_config)
 hq_unit(config_secret DEPENDS hq_config)
 hq_unit(config_man DEPENDS hq_config)

@@ -29,12 +29,6 @@ hq_clock_monotonic_us(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
-int64_t
-hq_clock_cpu_us(void)
-{
-    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
-}
-
 bool
 hq_clock_sleep_ms(int64_t ms, const atomic_int *stop)
 {

@@ -1,5 +1,8 @@
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/io.h"
 
@@ -24,6 +27,24 @@ hq_path_join(const char *a, const char *b, struct hq_error *err)
     path[a_len] = '/';
     memcpy(path + a_len + 1, b, b_len + 1);
     return path;
+}
+
+int
+hq_path_absolute(const char *path, char **out, struct hq_error *err)
+{
+    char here[PATH_MAX];
+
+    *out = NULL;
+    if (path == NULL)
+        return 0;
+    if (path[0] == '/') {
+        *out = strdup(path);
+        return *out != NULL ? 0 : hq_fail(err, HQ_E_NOMEM, "path");
+    }
+    if (getcwd(here, sizeof here) == NULL)
+        return hq_fail_sys(err, errno, "find out the current directory");
+    *out = hq_path_join(here, path, err);
+    return *out != NULL ? 0 : -1;
 }
 
 char *

@@ -32,14 +32,6 @@ int hq_option_store(const struct hq_option *option, void *values, const char *te
 /** "text", "bytes": the name of a kind in the dump. */
 const char *hq_option_kind_name(enum hq_option_kind kind);
 
-/** The best candidate so far for what was written; start with {0}. */
-struct hq_guess {
-    const char *name;
-    size_t distance;
-};
-/** Consider @p candidate as what @p written may have meant. */
-void hq_guess_offer(struct hq_guess *guess, const char *written, const char *candidate);
-
 /** Whether there are commands of two words that begin with @p word, and none of that name. */
 bool hq_command_is_group(const struct hq_program *program, const char *word);
 /** Whether @p command is one of the commands that begin with @p group; NULL is all of them. */

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/guess.h"
 #include "cli_internal.h"
 
 /* The second word of a command whose name is two, the first of which is @p first; else NULL. */

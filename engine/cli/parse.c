@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/guess.h"
 #include "cli_internal.h"
 
 static const char *const log_formats[] = {"logfmt", "json", NULL};

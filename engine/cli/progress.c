@@ -46,7 +46,7 @@ struct hq_progress {
 };
 
 static void
-start_stage(struct hq_progress *p, const char *label, uint64_t total)
+begin(struct hq_progress *p, const char *label, uint64_t total)
 {
     (void)snprintf(p->label, sizeof p->label, "%s", label);
     atomic_store(&p->done, 0);
@@ -185,7 +185,7 @@ hq_progress_new(const struct hq_progress_options *options, struct hq_error *err)
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&p->ending, &attributes);
     (void)pthread_condattr_destroy(&attributes);
-    start_stage(p, options->label, options->total);
+    begin(p, options->label, options->total);
     if (!options->quiet && start_thread(p, err) != 0) {
         destroy(p);
         return NULL;
@@ -205,12 +205,6 @@ hq_progress_total(struct hq_progress *p, uint64_t bytes)
     atomic_store(&p->total, bytes);
 }
 
-uint64_t
-hq_progress_done(const struct hq_progress *p)
-{
-    return atomic_load(&p->done);
-}
-
 static void
 write_last(struct hq_progress *p, const char *outcome)
 {
@@ -219,15 +213,6 @@ write_last(struct hq_progress *p, const char *outcome)
 
     if (p->has_thread)
         write_text(p, hq_progress_last(&state, outcome, text), true);
-}
-
-void
-hq_progress_stage(struct hq_progress *p, const char *label, uint64_t total)
-{
-    (void)pthread_mutex_lock(&p->lock);
-    write_last(p, "done");
-    start_stage(p, label, total);
-    (void)pthread_mutex_unlock(&p->lock);
 }
 
 void

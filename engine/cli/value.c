@@ -3,51 +3,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/guess.h"
+#include "base/units.h"
 #include "cli/output.h"
 #include "cli_internal.h"
-
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-static const struct unit byte_units[] = {
-    {"B", 1},
-    {"KiB", UINT64_C(1) << 10},
-    {"MiB", UINT64_C(1) << 20},
-    {"GiB", UINT64_C(1) << 30},
-    {"TiB", UINT64_C(1) << 40},
-    {NULL, 0},
-};
-static const struct unit duration_units[] = {
-    {"ms", 1}, {"s", 1000}, {"min", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0},
-};
-static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
-
-/* A whole number and its unit, which configuration files take in the same form. */
-static int
-parse_number(const char *text, const struct unit *units, const char *form, uint64_t *out,
-             struct hq_error *err)
-{
-    const char *at = text;
-    uint64_t value = 0;
-    bool overflow = false;
-
-    for (; *at >= '0' && *at <= '9'; at++)
-        overflow |= __builtin_mul_overflow(value, 10U, &value) ||
-                    __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value);
-    if (at != text) {
-        at += strspn(at, " ");
-        for (; units->name != NULL; units++) {
-            if (strcmp(at, units->name) != 0)
-                continue;
-            if (overflow || __builtin_mul_overflow(value, units->factor, out))
-                return hq_fail(err, HQ_E_USAGE, "'%s' is too large", text);
-            return 0;
-        }
-    }
-    return hq_fail(err, HQ_E_USAGE, "'%s' is not %s", text, form);
-}
 
 static const char *
 show_number(enum hq_option_kind kind, uint64_t value, char out[HQ_TIME_TEXT_MAX])
@@ -71,13 +30,11 @@ store_number(const struct hq_option *option, const char *text, uint64_t *out, st
     int rc;
 
     if (option->kind == HQ_OPTION_BYTES)
-        rc = parse_number(text, byte_units, "a size, as in 32MiB (B, KiB, MiB, GiB, TiB)", &value,
-                          err);
+        rc = hq_size_parse(text, &value, err);
     else if (option->kind == HQ_OPTION_DURATION)
-        rc = parse_number(text, duration_units, "a duration, as in 90s (ms, s, min, h, d)", &value,
-                          err);
+        rc = hq_duration_parse(text, &value, err);
     else
-        rc = parse_number(text, no_units, "a whole number", &value, err);
+        rc = hq_count_parse(text, &value, err);
     if (rc != 0)
         return -1;
     if (value < option->least)

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/units.h"
 #include "check.h"
-#include "config/units.h"
 
 /*
  * A receiver answers within milliseconds, but for the moments in which a disk takes its time over

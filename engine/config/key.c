@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/guess.h"
 #include "internal.h"
 
 int
@@ -51,18 +52,17 @@ find_elsewhere(const char *key)
 static const char *
 find_near(const char *section, const char *key)
 {
-    struct hq_nearest nearest = {0};
+    struct hq_guess guess = {0};
     const char *full = NULL;
 
     for (size_t i = 0; i < hq_config_row_count; i++) {
         const struct hq_config_row *row = &hq_config_rows[i];
 
-        if (hq_config_row_in(row, section) &&
-            hq_nearest_offer(&nearest, key, hq_config_row_key(row)))
+        if (hq_config_row_in(row, section) && hq_guess_offer(&guess, key, hq_config_row_key(row)))
             full = row->name;
     }
     for (size_t i = 0; section[0] == '\0' && hq_config_sections[i] != NULL; i++) {
-        if (hq_nearest_offer(&nearest, key, hq_config_sections[i]))
+        if (hq_guess_offer(&guess, key, hq_config_sections[i]))
             full = hq_config_sections[i];
     }
     return full;

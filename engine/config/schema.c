@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config/units.h"
+#include "base/units.h"
 
 #define AT(member) offsetof(struct hq_config, member)
 #define SECONDS(n) ((n)*UINT64_C(1000))

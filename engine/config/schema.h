@@ -58,14 +58,6 @@ int hq_config_section_find(const char *name);
 /** Text for "what may stand here". */
 void hq_config_row_range(const struct hq_config_row *row, char out[HQ_CONFIG_RANGE_MAX]);
 
-/** The name of the nearest candidate so far; init with {0}. */
-struct hq_nearest {
-    const char *name; /**< NULL: nothing is near enough to be what was meant */
-    size_t distance;
-};
-/** Consider @p candidate as what @p written may have meant. @return whether it is nearest now. */
-bool hq_nearest_offer(struct hq_nearest *nearest, const char *written, const char *candidate);
-
 hq_config_check hq_check_region, hq_check_url, hq_check_endpoint, hq_check_connection,
     hq_check_listen;
 hq_config_check hq_check_cluster_name, hq_check_slot, hq_check_signing_region;

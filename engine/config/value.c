@@ -1,7 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/units.h"
+#include "base/guess.h"
+#include "base/units.h"
 #include "internal.h"
 
 bool
@@ -57,7 +58,7 @@ static int
 set_word(struct hq_config *config, const struct hq_config_row *row, const char *text,
          struct hq_error *err)
 {
-    struct hq_nearest nearest = {0};
+    struct hq_guess guess = {0};
     char range[HQ_CONFIG_RANGE_MAX];
 
     for (unsigned value = 0; row->words[value] != NULL; value++) {
@@ -67,25 +68,21 @@ set_word(struct hq_config *config, const struct hq_config_row *row, const char *
             memcpy((char *)config + row->offset, &value, sizeof value);
             return 0;
         }
-        hq_nearest_offer(&nearest, text, row->words[value]);
+        hq_guess_offer(&guess, text, row->words[value]);
     }
     hq_config_row_range(row, range);
-    if (nearest.name != NULL)
+    if (guess.name != NULL)
         return hq_fail(err, HQ_E_CONFIG, "'%.40s' is not one of %s; did you mean '%s'?", text,
-                       range, nearest.name);
+                       range, guess.name);
     return hq_fail(err, HQ_E_CONFIG, "'%.40s' is not one of %s", text, range);
 }
 
+/* What is wrong with a number is said in the same words on a command line. */
 static int
-parse_count(const char *text, uint64_t *value, struct hq_error *err)
+blame_file(struct hq_error *err)
 {
-    size_t len = strlen(text);
-
-    if (len == 0 || strspn(text, "0123456789") != len)
-        return hq_fail(err, HQ_E_CONFIG, "'%.40s' is not a whole number", text);
-    /* Nothing counted here has so many digits; the range check refuses what stands for it. */
-    *value = len > 18 ? UINT64_MAX : strtoull(text, NULL, 10);
-    return 0;
+    err->code = HQ_E_CONFIG;
+    return -1;
 }
 
 static int
@@ -93,11 +90,11 @@ parse_number(const struct hq_config_row *row, const char *text, uint64_t *value,
              struct hq_error *err)
 {
     if (row->kind == HQ_KIND_COUNT)
-        return parse_count(text, value, err);
+        return hq_count_parse(text, value, err) == 0 ? 0 : blame_file(err);
     if (row->kind == HQ_KIND_SIZE)
-        return hq_size_parse(text, value, err);
+        return hq_size_parse(text, value, err) == 0 ? 0 : blame_file(err);
     if (hq_duration_parse(text, value, err) != 0)
-        return -1;
+        return blame_file(err);
     if (row->kind == HQ_KIND_DURATION_MS)
         return 0;
     if (*value % 1000 != 0)

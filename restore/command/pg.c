@@ -292,22 +292,6 @@ free_copies(char *(*copies)[HQ_TEXTS_MAX])
         free((*copies)[i]);
 }
 
-/* wal-get runs later, as another user, in another directory: paths must be whole. */
-static int
-absolute(const char *path, char **out, struct hq_error *err)
-{
-    char here[PATH_MAX];
-
-    if (path[0] == '/') {
-        *out = strdup(path);
-        return *out != NULL ? 0 : hq_fail(err, HQ_E_NOMEM, "path");
-    }
-    if (getcwd(here, sizeof here) == NULL)
-        return hq_fail_sys(err, errno, "find out the current directory");
-    *out = hq_path_join(here, path, err);
-    return *out != NULL ? 0 : -1;
-}
-
 static int
 run_pg(const struct hq_command_line *line, struct hq_error *err)
 {
@@ -321,8 +305,9 @@ run_pg(const struct hq_command_line *line, struct hq_error *err)
     struct session session;
     int failed = -1;
 
+    /* wal-get runs later, as another user, in another directory: paths must be whole. */
     if (parse_map(&v->tablespace_map, copies, maps, err) != 0 || own_path(program, err) != 0 ||
-        absolute(v->to, &directory, err) != 0)
+        hq_path_absolute(v->to, &directory, err) != 0)
         return -1;
     if (session_open(line, &session, err) == 0 && check_key(&session, common->key, err) == 0) {
         struct hq_restore_options options = {

@@ -1,6 +1,5 @@
 #include <inttypes.h>
 #include <jansson.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,24 +61,6 @@ static const struct hq_option start_options[] = {
 
 static const struct start_values start_defaults = {
     .target = {.time_us = TARGET_TIME_UNSET}, .user = "postgres", .then = "open"};
-
-static int
-absolute(const char *path, char **out, struct hq_error *err)
-{
-    char here[PATH_MAX];
-
-    *out = NULL;
-    if (path == NULL)
-        return 0;
-    if (path[0] == '/') {
-        *out = strdup(path);
-        return *out != NULL ? 0 : hq_fail(err, HQ_E_NOMEM, "path");
-    }
-    if (getcwd(here, sizeof here) == NULL)
-        return hq_fail(err, HQ_E_SYS, "the current directory is gone");
-    *out = hq_path_join(here, path, err);
-    return *out != NULL ? 0 : -1;
-}
 
 static bool
 has_target(const struct target_values *v)
@@ -174,9 +155,11 @@ run_start(const struct hq_command_line *line, struct hq_error *err)
         .user = v->user, .timeout_ms = (int64_t)v->timeout_ms, .stop = hq_cli_stop()};
     struct hq_target target;
 
-    if (target_of(&v->target, &target, err) != 0 || absolute(line->args[0], &directory, err) != 0 ||
-        absolute(v->pg_bin, &pg_bin, err) != 0 || absolute(v->config_file, &config, err) != 0 ||
-        absolute(v->socket_directory, &socket, err) != 0)
+    if (target_of(&v->target, &target, err) != 0 ||
+        hq_path_absolute(line->args[0], &directory, err) != 0 ||
+        hq_path_absolute(v->pg_bin, &pg_bin, err) != 0 ||
+        hq_path_absolute(v->config_file, &config, err) != 0 ||
+        hq_path_absolute(v->socket_directory, &socket, err) != 0)
         return -1;
     if (v->target.exclusive && !has_target(&v->target))
         return hq_fail(err, HQ_E_USAGE, "--exclusive needs a target");

@@ -136,13 +136,10 @@ elsewhere_lines_are_plain_and_few(void **state)
     hq_progress_add(p, MIB);
     (void)hq_clock_sleep_ms(50, NULL);
     assert_string_equal(read_now(ends[0]), "");
-    hq_progress_stage(p, "verify", 0);
-    assert_int_equal(hq_progress_done(p), 0);
     hq_progress_add(p, 2 * MIB);
     hq_progress_end(p, false);
     text = read_now(ends[0]);
-    assert_memory_equal(text, "restore: done, 1.0 MiB in ", 26);
-    assert_non_null(strstr(text, "\nverify: stopped, 2.0 MiB in "));
+    assert_memory_equal(text, "restore: stopped, 3.0 MiB in ", 29);
     assert_null(strchr(text, '\r'));
     assert_null(strchr(text, '\033'));
 
@@ -165,7 +162,6 @@ quiet_is_silent(void **state)
     assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
     p = progress_on(ends[1], MIB, true, 1);
     hq_progress_add(p, MIB);
-    hq_progress_stage(p, "more", 1);
     hq_progress_end(p, true);
     hq_progress_end(NULL, true);
     assert_string_equal(read_now(ends[0]), "");
@@ -200,26 +196,31 @@ a_terminal_is_redrawn(void **state)
 static void *
 add_many(void *p)
 {
+    /* Less than nothing wraps around: what is left is few enough to be shown to the byte. */
     for (int i = 0; i < 10000; i++)
-        hq_progress_add(p, 3);
+        hq_progress_add(p, i % 2 == 0 ? 3 : UINT64_MAX - 2);
+    hq_progress_add(p, 3);
     return NULL;
 }
 
 static void
 threads_add_up(void **state)
 {
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    struct hq_progress *p = progress_on(null, 0, false, 1);
+    struct hq_progress *p;
     pthread_t threads[4];
+    int ends[2];
 
     (void)state;
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    p = progress_on(ends[1], 0, false, 0);
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, add_many, p), 0);
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
-    assert_int_equal(hq_progress_done(p), 4 * 10000 * 3);
     hq_progress_end(p, true);
-    (void)close(null);
+    assert_memory_equal(read_now(ends[0]), "restore: done, 12 B in ", 23);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
 }
 
 int

@@ -187,7 +187,6 @@ sleep_ends_in_time_or_at_the_stop(void **state)
     assert_false(hq_clock_sleep_ms(INT64_MAX, &stop));
     assert_true(hq_clock_sleep_ms(-1, NULL));
     assert_true(hq_clock_wall_us() > INT64_C(1700000000000000));
-    assert_true(hq_clock_cpu_us() >= 0);
 }
 
 int

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -475,6 +476,23 @@ hexadecimal_has_one_spelling(void **state)
     assert_string_equal(hq_hex_encode(NULL, 0, text), "");
 }
 
+static void
+paths_become_absolute(void **state)
+{
+    char here[PATH_MAX], *path;
+
+    (void)state;
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(hq_path_absolute("a/b", &path, &err), 0);
+    joined_as(here, "a/b", path);
+    free(path);
+    assert_int_equal(hq_path_absolute("/a/../b", &path, &err), 0);
+    assert_string_equal(path, "/a/../b");
+    free(path);
+    assert_int_equal(hq_path_absolute(NULL, &path, &err), 0);
+    assert_null(path);
+}
+
 int
 main(void)
 {
@@ -492,6 +510,7 @@ main(void)
         cmocka_unit_test(files_that_claim_no_size_are_read),
         cmocka_unit_test(directories_are_made_with_their_parents),
         cmocka_unit_test(a_tree_is_removed_and_links_are_not_followed),
+        cmocka_unit_test(paths_become_absolute),
         cmocka_unit_test(a_lock_has_one_holder),
         cmocka_unit_test(a_lock_excludes_processes),
         cmocka_unit_test(paths_have_one_slash_between),

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "config/units.h"
+#include "base/units.h"
 
 typedef int parse_fn(const char *text, uint64_t *value, struct hq_error *err);
 
@@ -29,7 +29,7 @@ check_refused(parse_fn *parse, const char *text, const char *part)
 
     if (parse(text, &value, &err) == 0)
         fail_msg("'%s' was accepted", text);
-    assert_int_equal(err.code, HQ_E_CONFIG);
+    assert_int_equal(err.code, HQ_E_USAGE);
     if (strstr(err.message, part) == NULL)
         fail_msg("'%s': %s", text, err.message);
 }
@@ -45,6 +45,19 @@ durations_are_milliseconds(void **state)
     check_value(hq_duration_parse, "2h", 7200000);
     check_value(hq_duration_parse, "7d", 604800000);
     check_value(hq_duration_parse, "18446744073709551615ms", UINT64_MAX);
+}
+
+static void
+counts_have_no_unit(void **state)
+{
+    (void)state;
+    check_value(hq_count_parse, "0", 0);
+    check_value(hq_count_parse, "18446744073709551615", UINT64_MAX);
+    check_refused(hq_count_parse, "18446744073709551616", "too large");
+    check_refused(hq_count_parse, "", "not a whole number");
+    check_refused(hq_count_parse, "-1", "not a whole number");
+    check_refused(hq_count_parse, "8 ", "not a whole number");
+    check_refused(hq_count_parse, "8s", "not a whole number");
 }
 
 static void
@@ -110,9 +123,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(durations_are_milliseconds), cmocka_unit_test(sizes_are_bytes),
-        cmocka_unit_test(mistakes_are_refused),       cmocka_unit_test(overflow_is_refused),
-        cmocka_unit_test(text_is_short_and_exact),
+        cmocka_unit_test(counts_have_no_unit), cmocka_unit_test(durations_are_milliseconds),
+        cmocka_unit_test(sizes_are_bytes),     cmocka_unit_test(mistakes_are_refused),
+        cmocka_unit_test(overflow_is_refused), cmocka_unit_test(text_is_short_and_exact),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

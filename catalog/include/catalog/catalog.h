@@ -19,12 +19,11 @@
 
 struct hq_catalog;
 
-/** Open or create @p path. @p repository_id (16 bytes): a catalog of another one is set aside. */
+/** Open or create @p path. @p repository_id (16 bytes): a catalog of another one is set aside.
+    A new one knows nothing before the first hq_catalog_sync(). */
 int hq_catalog_open(const char *path, const uint8_t *repository_id, struct hq_catalog **out,
                     struct hq_error *err) HQ_MUST_CHECK;
 void hq_catalog_close(struct hq_catalog *c);
-/** True for a new one (missing, damaged, foreign) until the first _sync: call that. */
-bool hq_catalog_is_new(const struct hq_catalog *c);
 
 /**
  * Make the catalog agree with the repository: read indexes and roots it does not know, forget
@@ -99,8 +98,5 @@ int hq_catalog_job_begin(struct hq_catalog *c, const char *cluster, const char *
 /** @p why NULL: succeeded. @p subject: the backup made, or "". */
 int hq_catalog_job_end(struct hq_catalog *c, int64_t id, const char *subject,
                        const struct hq_error *why, struct hq_error *err) HQ_MUST_CHECK;
-/** End time of the last successful job of @p kind, 0 if there is none. */
-int hq_catalog_job_last(struct hq_catalog *c, const char *cluster, const char *kind,
-                        int64_t *ended_us, struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

@@ -23,8 +23,6 @@ enum {
 int64_t hq_clock_wall_us(void);
 /** Monotonic clock, for intervals and timeouts. */
 int64_t hq_clock_monotonic_us(void);
-/** CPU time used by the process so far, all threads. */
-int64_t hq_clock_cpu_us(void);
 /** Sleep; returns early (false) when @p stop is set, looked at every 50 ms. NULL: no stop. */
 bool hq_clock_sleep_ms(int64_t ms, const atomic_int *stop);
 

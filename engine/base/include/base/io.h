@@ -63,6 +63,8 @@ int hq_io_temporary(struct hq_error *err) HQ_MUST_CHECK;
 
 /** a + "/" + b into a new string (one slash between). NULL: NOMEM. Free with free(). */
 char *hq_path_join(const char *a, const char *b, struct hq_error *err) HQ_MUST_CHECK;
+/** @p path as seen from the root into a new string; NULL stays NULL. Links are not followed. */
+int hq_path_absolute(const char *path, char **out, struct hq_error *err) HQ_MUST_CHECK;
 
 /** Lower-case hexadecimal of @p len bytes and a zero into @p out (2 * len + 1 bytes). */
 char *hq_hex_encode(const void *data, size_t len, char *out);

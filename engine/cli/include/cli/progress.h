@@ -30,12 +30,6 @@ struct hq_progress *hq_progress_new(const struct hq_progress_options *options,
 void hq_progress_add(struct hq_progress *p, uint64_t bytes);
 /** @p bytes is what there is to do now; 0: unknown. */
 void hq_progress_total(struct hq_progress *p, uint64_t bytes);
-/**
- * Go on to the next stage: says that this one is done, and the counter starts at zero under
- * another label.
- */
-void hq_progress_stage(struct hq_progress *p, const char *label, uint64_t total);
-uint64_t hq_progress_done(const struct hq_progress *p);
 /** Print the last line ("done" or "stopped" by @p success) and free. NULL: no-op. */
 void hq_progress_end(struct hq_progress *p, bool success);
 

@@ -1,6 +1,5 @@
-#include "config/units.h"
+#include "base/units.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,30 +21,52 @@ static const struct unit sizes[] = {
     {NULL, 0},
 };
 
+/* The digits that @p text begins with. @return what follows them; @p text itself: there are none.
+ */
+static const char *
+take_number(const char *text, uint64_t *value, bool *overflow)
+{
+    const char *p = text;
+
+    *value = 0;
+    *overflow = false;
+    for (; *p >= '0' && *p <= '9'; p++)
+        *overflow |= __builtin_mul_overflow(*value, 10u, value) ||
+                     __builtin_add_overflow(*value, (uint64_t)(*p - '0'), value);
+    return p;
+}
+
 static int
 parse(const struct unit *units, const char *what, const char *names, const char *text,
       uint64_t *out, struct hq_error *err)
 {
-    const char *p = text;
-    uint64_t value = 0;
-    bool overflow = false;
+    uint64_t value;
+    bool overflow;
+    const char *p = take_number(text, &value, &overflow);
 
-    for (; isdigit((unsigned char)*p); p++)
-        overflow |= __builtin_mul_overflow(value, 10u, &value) ||
-                    __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value);
     if (p == text)
-        return hq_fail(err, HQ_E_CONFIG, "'%.40s' is not a %s: it begins with no digit", text,
-                       what);
+        return hq_fail(err, HQ_E_USAGE, "'%.40s' is not a %s: it begins with no digit", text, what);
     while (*p == ' ')
         p++;
     while (units->name != NULL && strcmp(p, units->name) != 0)
         units++;
     if (units->name == NULL)
-        return hq_fail(err, HQ_E_CONFIG, "'%.40s' is not a %s: a whole number and its unit, %s",
+        return hq_fail(err, HQ_E_USAGE, "'%.40s' is not a %s: a whole number and its unit, %s",
                        text, what, names);
     if (overflow || __builtin_mul_overflow(value, units->factor, out))
-        return hq_fail(err, HQ_E_CONFIG, "'%.40s' is too large a %s", text, what);
+        return hq_fail(err, HQ_E_USAGE, "'%.40s' is too large a %s", text, what);
     return 0;
+}
+
+int
+hq_count_parse(const char *text, uint64_t *count, struct hq_error *err)
+{
+    bool overflow;
+    const char *p = take_number(text, count, &overflow);
+
+    if (p == text || *p != '\0')
+        return hq_fail(err, HQ_E_USAGE, "'%.40s' is not a whole number", text);
+    return overflow ? hq_fail(err, HQ_E_USAGE, "'%.40s' is too large a number", text) : 0;
 }
 
 static char *

@@ -1,9 +1,11 @@
-#include "schema.h"
+#include "base/guess.h"
 
 #include <string.h>
 
 enum {
-    NAME_MAX_COMPARED = 64
+    NAME_MAX_COMPARED = 64,
+    BEGINNING_MIN = 2,
+    SHORT = 6 /* letters: a word in which two slips leave little */
 };
 
 static size_t
@@ -40,7 +42,7 @@ distance(const char *a, size_t a_len, const char *b, size_t b_len)
 }
 
 bool
-hq_nearest_offer(struct hq_nearest *nearest, const char *written, const char *candidate)
+hq_guess_offer(struct hq_guess *guess, const char *written, const char *candidate)
 {
     size_t written_len = strnlen(written, NAME_MAX_COMPARED + 1);
     size_t candidate_len = strlen(candidate);
@@ -49,11 +51,13 @@ hq_nearest_offer(struct hq_nearest *nearest, const char *written, const char *ca
     if (written_len > NAME_MAX_COMPARED || candidate_len > NAME_MAX_COMPARED)
         return false;
     d = distance(written, written_len, candidate, candidate_len);
+    /* A beginning ("--over") is what somebody used to abbreviations writes. */
+    if (written_len >= BEGINNING_MIN && strncmp(written, candidate, written_len) == 0)
+        d = least(d, 1);
     /* More than a third of the letters wrong is another word, not a slip. */
-    if (d > (candidate_len < 6 ? 1 : candidate_len / 3) ||
-        (nearest->name != NULL && nearest->distance <= d))
+    if (d > (candidate_len < SHORT ? 1 : candidate_len / 3) ||
+        (guess->name != NULL && guess->distance <= d))
         return false;
-    nearest->name = candidate;
-    nearest->distance = d;
+    *guess = (struct hq_guess){.name = candidate, .distance = d};
     return true;
 }

@@ -1,12 +1,13 @@
 /**
  * @file units.h
- * Durations and sizes as people write them: "100ms", "5min", "32MiB". A whole number and its
+ * Numbers as people write them, in configurations and on command lines. Durations and sizes:
+ * "100ms", "5min", "32MiB", a whole number and its
  * unit, with or without a blank between; never without a unit, because "30" has been minutes to
  * one reader and seconds to another.
  * Threads  reentrant.
  */
-#ifndef HQ_CONFIG_UNITS_H
-#define HQ_CONFIG_UNITS_H
+#ifndef HQ_BASE_UNITS_H
+#define HQ_BASE_UNITS_H
 
 #include <stdint.h>
 
@@ -16,9 +17,11 @@ enum {
     HQ_UNITS_TEXT_MAX = 32
 };
 
-/** Units ms, s, min, h, d. @return 0, or -1 CONFIG saying what is wrong with @p text. */
+/** A whole number without a unit. @return 0, or -1 USAGE saying what is wrong with @p text. */
+int hq_count_parse(const char *text, uint64_t *count, struct hq_error *err) HQ_MUST_CHECK;
+/** Units ms, s, min, h, d. @return 0, or -1 USAGE saying what is wrong with @p text. */
 int hq_duration_parse(const char *text, uint64_t *ms, struct hq_error *err) HQ_MUST_CHECK;
-/** Units B, KiB, MiB, GiB, TiB. @return 0, or -1 CONFIG saying what is wrong with @p text. */
+/** Units B, KiB, MiB, GiB, TiB. @return 0, or -1 USAGE saying what is wrong with @p text. */
 int hq_size_parse(const char *text, uint64_t *bytes, struct hq_error *err) HQ_MUST_CHECK;
 
 /** The shortest text that hq_duration_parse() reads back as @p ms. @return out. */
