@@ -61,10 +61,17 @@ lose(struct walchain *c, const char *why, const struct sink *sink)
     c->previous = c->since = 0;
 }
 
+/* Both sizes are powers of two, and this is asked for every record. */
+static uint64_t
+within_page(const struct walchain *c)
+{
+    return c->lsn & (c->block_size - 1);
+}
+
 static bool
 at_segment_start(const struct walchain *c)
 {
-    return c->lsn % c->segment_size < c->block_size;
+    return (c->lsn & (c->segment_size - 1)) < c->block_size;
 }
 
 static size_t
@@ -97,7 +104,7 @@ take_long_header(struct walchain *c)
 static bool
 page_header_valid(struct walchain *c, size_t len)
 {
-    uint64_t address = c->lsn - c->lsn % c->block_size;
+    uint64_t address = c->lsn - within_page(c);
     unsigned flags = hq_get_u16(c->page + 2);
 
     c->magic = hq_get_u16(c->page);
@@ -112,7 +119,7 @@ begin_here(struct walchain *c, uint32_t rest)
 {
     if (rest == 0) {
         c->state = WALCHAIN_BETWEEN;
-        c->since = c->lsn - c->lsn % c->block_size;
+        c->since = c->lsn - within_page(c);
         return;
     }
     c->state = WALCHAIN_IN_RECORD;
@@ -337,7 +344,7 @@ start_afresh(struct walchain *c, uint64_t lsn, const struct sink *sink)
     lose(c, "WAL is missing", sink);
     c->lsn = lsn;
     /* Within a page there is no header to begin at: its rest is passed over. */
-    c->page_used = lsn % c->block_size == 0 ? 0 : PAGE_LONG_BYTES;
+    c->page_used = within_page(c) == 0 ? 0 : PAGE_LONG_BYTES;
 }
 
 void
@@ -349,7 +356,7 @@ walchain_feed(struct walchain *c, uint64_t lsn, const uint8_t *data, size_t len,
     if (lsn != c->lsn)
         start_afresh(c, lsn, &sink);
     while (len > 0) {
-        uint64_t page_left = c->block_size - c->lsn % c->block_size;
+        uint64_t page_left = c->block_size - within_page(c);
         size_t used, most = page_left < len ? (size_t)page_left : len;
 
         if (c->state == WALCHAIN_SKIPPING)
@@ -361,7 +368,7 @@ walchain_feed(struct walchain *c, uint64_t lsn, const uint8_t *data, size_t len,
         data += used;
         len -= used;
         c->lsn += used;
-        if (used > 0 && c->lsn % c->block_size == 0)
+        if (used > 0 && within_page(c) == 0)
             c->page_used = 0;
     }
 }
