@@ -1,4 +1,6 @@
 #include <dirent.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -497,6 +499,48 @@ test_waiting(void **state)
     assert_int_equal(err.code, HQ_E_INTERRUPTED);
 }
 
+struct feeder {
+    struct place *place;
+    uint64_t to;
+};
+
+static void *
+feed_slowly(void *argument)
+{
+    struct feeder *f = argument;
+
+    while (f->place->fed < f->to) {
+        feed_to(f->place, f->place->fed + 4096 < f->to ? f->place->fed + 4096 : f->to);
+        (void)sched_yield();
+    }
+    return NULL;
+}
+
+/* Asked for by another thread, while bytes come: each time it is all there up to where was asked.
+ */
+static void
+test_asked_meanwhile(void **state)
+{
+    struct place *p = *state;
+    struct hq_wal_summary_hole hole;
+    struct hq_wal_summary *s;
+    struct feeder feeder;
+    pthread_t thread;
+
+    for (uint32_t i = 0; maker_lsn(&p->wal) < 4 * MAKER_SEGMENT; i++)
+        change(p, 100, i);
+    feeder = (struct feeder){p, maker_lsn(&p->wal)};
+    assert_int_equal(pthread_create(&thread, NULL, feed_slowly, &feeder), 0);
+    for (uint64_t lsn = MAKER_SEGMENT + 100; lsn < feeder.to; lsn += 99991) {
+        reach(p, lsn);
+        s = load(p, MAKER_SEGMENT, lsn, &hole);
+        assert_non_null(s);
+        assert_true(changed(s, 100, 0));
+        hq_wal_summary_free(s);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 static size_t
 count_files(const struct place *p)
 {
@@ -588,8 +632,8 @@ main(void)
         TEST(test_restart),      TEST(test_restart_without_file),
         TEST(test_damaged_file), TEST(test_damaged_wal),
         TEST(test_jumps),        TEST(test_timelines),
-        TEST(test_waiting),      TEST(test_prune),
-        TEST(test_paths),
+        TEST(test_waiting),      TEST(test_asked_meanwhile),
+        TEST(test_prune),        TEST(test_paths),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
