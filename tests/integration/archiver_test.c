@@ -9,10 +9,9 @@
  *     archiver_test scan SEGMENT...      commits found in segment files: "LSN time"
  *     archiver_test names DIR            stored WAL objects, with the times of their headers
  *
- * HQ_TEST_CONNINFO, HQ_TEST_FLUSH_MS, HQ_TEST_SPOOL, HQ_TEST_SPOOL_MIB and HQ_TEST_DURABLE_SPOOL
- * say what else there is to say. Facts go to
- * standard output as "name value" lines; a failure prints "error CODE message" and "hint ..." and
- * exits with 1.
+ * HQ_TEST_CONNINFO, HQ_TEST_FLUSH_MS, HQ_TEST_LOOK_MS, HQ_TEST_SPOOL, HQ_TEST_SPOOL_MIB and
+ * HQ_TEST_DURABLE_SPOOL say what else there is to say. Facts go to standard output as "name value"
+ * lines; a failure prints "error CODE message" and "hint ..." and exits with 1.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -141,12 +140,14 @@ watch(void *context)
 static int
 run(struct place *p, struct hq_error *err)
 {
-    const char *interval = getenv("HQ_TEST_FLUSH_MS"), *limit = getenv("HQ_TEST_SPOOL_MIB");
+    const char *interval = getenv("HQ_TEST_FLUSH_MS"), *look = getenv("HQ_TEST_LOOK_MS"),
+               *limit = getenv("HQ_TEST_SPOOL_MIB");
     struct hq_archiver_options options = {
         .cluster = "main",
         .slot = "hq_backup",
         .spool_directory = p->spool,
         .flush_interval_ms = interval != NULL ? atoi(interval) : 200,
+        .look_every_ms = look != NULL ? atoi(look) : 0,
         .compression_level = 1,
         .durable =
             getenv("HQ_TEST_DURABLE_SPOOL") != NULL ? HQ_WAL_DURABLE_SPOOL : HQ_WAL_DURABLE_STORE,

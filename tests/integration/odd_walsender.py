@@ -44,6 +44,7 @@ class Server:
 
     def __init__(self, scratch, port, end, begin=FIRST, slot=FIRST, system=7000000000000000001):
         self.begin, self.end, self.slot, self.system = begin, end, slot, system
+        self.timeline, self.history = 1, None
         self.new_slot = slot      # what a slot made now keeps
         self.invalidated = None   # why, as version 18 says it
         self.removals = None      # it goes away after so many answers that WAL was removed
@@ -82,7 +83,8 @@ class Server:
         try:
             receive(connection, struct.unpack("!i", receive(connection, 4))[0] - 4)
             connection.sendall(message("R", struct.pack("!i", 0)) +
-                               message("S", b"server_version\x0018.4\0") + READY)
+                               message("S", b"server_version\x0018.4\0") +
+                               message("S", b"in_hot_standby\0off\0") + READY)
             while True:
                 kind, length = struct.unpack("!ci", receive(connection, 5))
                 body = receive(connection, length - 4)
@@ -101,7 +103,9 @@ class Server:
         if query.startswith("SHOW "):
             return rows(1, [[SETTINGS[query[5:]]]]) + READY
         if query == "IDENTIFY_SYSTEM":
-            return rows(4, [[str(self.system), "1", lsn_text(self.end), None]]) + READY
+            return rows(4, [[str(self.system), str(self.timeline), lsn_text(self.end), None]]) + READY
+        if query.startswith("TIMELINE_HISTORY") and self.history is not None:
+            return rows(2, [["%08X.history" % self.timeline, self.history]]) + READY
         if query.startswith("READ_REPLICATION_SLOT"):
             kept = [None] * 3 if self.slot is None else ["physical", lsn_text(self.slot), "1"]
             return rows(3, [kept]) + READY
@@ -168,13 +172,14 @@ class Case:
         subprocess.run([self.tool, verb, self.place, *arguments], check=True, timeout=60,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def begin(self, ports="5432"):
+    def begin(self, ports="5432", wanted="any", look_ms=0):
         hosts = ",".join([self.scratch] * len(ports.split(",")))
         position = os.path.join(self.place, "position")
         if os.path.exists(position):
             os.unlink(position)
-        env = dict(os.environ, HQ_TEST_FLUSH_MS="100",
-                   HQ_TEST_CONNINFO=f"host={hosts} port={ports} user=x connect_timeout=2")
+        env = dict(os.environ, HQ_TEST_FLUSH_MS="100", HQ_TEST_LOOK_MS=str(look_ms),
+                   HQ_TEST_CONNINFO=f"host={hosts} port={ports} user=x connect_timeout=2 "
+                                    f"target_session_attrs={wanted}")
         with open(os.path.join(self.scratch, "out"), "a", encoding="utf-8") as out:
             self.process = subprocess.Popen([self.tool, "run", self.place], env=env, stdout=out,
                                             stderr=subprocess.STDOUT)
@@ -314,6 +319,27 @@ def other_system(case, scratch):
     case.end()
 
 
+def promoted_beside(case, scratch, history, leaves):
+    """A former primary that still streams is left for the one that was promoted from it."""
+    former = Server(scratch, 5432, FIRST + 5000)
+    case.begin("5432,5433", "primary", 200)
+    case.durable(former.end)
+    present = Server(scratch, 5433, FIRST + MIB + 700, slot=None)
+    present.new_slot, present.timeline, present.history = FIRST, 2, history
+    if leaves:
+        case.until("the new timeline", lambda: case.fact("timeline") == 2)
+        case.durable(present.end)
+        same("streams of it", [FIRST], present.starts())
+    else:
+        case.until("some looks", lambda: len(present.asked("TIMELINE_HISTORY")) >= 3)
+        same("streams of it", [], present.starts())
+        same("slots made on it", [], present.asked("CREATE"))
+        former.end = FIRST + 9000
+        case.durable(former.end)
+        same("streams of the former", 1, len(former.starts()))
+    case.end()
+
+
 def holes(case, scratch, kept, wanted):
     """Of several holes the first that the slot still has the WAL of is filled, and all behind it."""
     server = Server(scratch, 5432, FIRST + 6 * MIB + 100)
@@ -347,6 +373,10 @@ CASES = [
     ("removed everywhere", removed_everywhere, ()),
     ("an idle slot", idle_slot, ()),
     ("another system", other_system, ()),
+    ("promoted beside a former primary", promoted_beside,
+     ("1\t%s\tno reason\n" % lsn_text(FIRST + 5000), True)),
+    ("promoted from something else", promoted_beside,
+     ("7\t%s\tno reason\n" % lsn_text(FIRST + 5000), False)),
     ("two holes", holes, (FIRST + MIB, FIRST + 2 * MIB)),
     ("two holes, one of them lost", holes, (FIRST + 3 * MIB, FIRST + 4 * MIB)),
 ]

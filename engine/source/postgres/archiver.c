@@ -29,6 +29,7 @@ init_conditions(struct hq_archiver *a)
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&a->work, &monotonic);
     (void)pthread_cond_init(&a->changed, &monotonic);
+    (void)pthread_cond_init(&a->lookout.stopped, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     (void)pthread_mutex_init(&a->lock, NULL);
     (void)pthread_mutex_init(&a->learning, NULL);
@@ -82,6 +83,7 @@ hq_archiver_free(struct hq_archiver *a)
         (void)close(a->wake);
     (void)pthread_cond_destroy(&a->work);
     (void)pthread_cond_destroy(&a->changed);
+    (void)pthread_cond_destroy(&a->lookout.stopped);
     (void)pthread_mutex_destroy(&a->lock);
     (void)pthread_mutex_destroy(&a->learning);
     free(a);
@@ -194,6 +196,7 @@ run(struct hq_archiver *a, struct hq_error *err)
     struct hq_error failure = {0};
     int result = receive_for_ever(a, err);
 
+    archiver_lookout_stop(a);
     if (archiver_storers_join(a, &failure) != 0 && result == 0) {
         *err = failure;
         result = -1;

@@ -106,6 +106,19 @@ struct fresh {
     bool scanning_again; /**< bytes that the store has are being searched */
 };
 
+/** Of several hosts another may be promoted while this one still streams. Under the lock. */
+struct lookout {
+    pthread_t thread;
+    pthread_cond_t stopped;
+    bool running; /**< the thread; the receiver's */
+    bool stop;
+    bool following;  /**< a server streams: `options` and `newer` say which */
+    bool found;      /**< and it is to be left for the one `newer` says */
+    uint64_t stream; /**< counted: what was found for an earlier one is not told to the next */
+    struct hq_pg_options options;
+    struct hq_pg_newer newer;
+};
+
 struct hq_archiver {
     struct hq_archiver_options options;
     struct spool spool;
@@ -164,6 +177,7 @@ struct hq_archiver {
     bool ended; /**< hq_archiver_run() returned, by `end` unless its code is OK */
     struct hq_error end;
 
+    struct lookout lookout;
     pthread_mutex_t learning; /**< one storer lists, the others wait */
 };
 
@@ -178,6 +192,13 @@ enum archiver_end {
 enum archiver_end archiver_round(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
 /** End the receiver's wait. */
 void archiver_wake(struct hq_archiver *a);
+
+/** Look, every now and then, whether a newer primary is up; _leave ends that, _stop for good. */
+void archiver_lookout_follow(struct hq_archiver *a);
+void archiver_lookout_leave(struct hq_archiver *a);
+void archiver_lookout_stop(struct hq_archiver *a);
+/** Say which. @return -1, always. */
+int archiver_lookout_fail(struct hq_archiver *a, struct hq_error *err);
 
 /** Identify the server, find out where to go on: fills a->system and a->start. */
 int archiver_find_start(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;

@@ -25,7 +25,7 @@ struct outlook {
     uint32_t timeline;
     uint64_t durable;
     uint64_t system; /* whose that is */
-    bool failed, full, let_go, empty;
+    bool failed, full, let_go, empty, superseded;
 };
 
 static struct outlook
@@ -41,7 +41,8 @@ look_around(struct hq_archiver *a)
                          .full = a->segments >= SEGMENTS_MIN &&
                                  a->position.spool_bytes >= a->options.spool_limit,
                          .let_go = a->letting_go,
-                         .empty = a->first == NULL};
+                         .empty = a->first == NULL,
+                         .superseded = a->lookout.found};
     pthread_mutex_unlock(&a->lock);
     return o;
 }
@@ -233,6 +234,10 @@ receive(struct hq_archiver *a, struct hq_error *err)
             return ARCHIVER_STOPPED;
         if (o.let_go)
             return ARCHIVER_LET_GO;
+        if (o.superseded) {
+            (void)archiver_lookout_fail(a, err);
+            return ARCHIVER_TROUBLE;
+        }
         if (report(a, &o, m.reply_wanted, err) != 0)
             return ARCHIVER_TROUBLE;
         if (hq_wal_stream_next(a->stream, patience_ms(a), &m, err) != 0) {
@@ -323,7 +328,9 @@ stream(struct hq_archiver *a, struct hq_error *err)
     struct outlook o;
 
     set_position(a, true);
+    archiver_lookout_follow(a);
     end = receive(a, err);
+    archiver_lookout_leave(a);
     settle(a);
     set_position(a, false);
     if (*a->options.stop && archiver_storers_join(a, &ignored) != 0)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "hosts.h"
 #include "postgres_internal.h"
+#include "timeline.h"
 
 enum {
     /* With a primary at hand, hosts that do not answer at once are not worth a longer wait. */
@@ -100,9 +101,9 @@ unfit(const struct hq_pg *pg, enum pg_wanted wanted)
 
 /* After a failover two hosts may call themselves primary: then all must be looked at. */
 static bool
-compares(const struct choice *c)
+compares(const struct pg_request *r)
 {
-    const struct pg_hosts *hosts = &c->request->hosts;
+    const struct pg_hosts *hosts = &r->hosts;
 
     return hosts->count > 1 &&
            (hosts->wanted == PG_WANT_PRIMARY || hosts->wanted == PG_WANT_READ_WRITE);
@@ -172,7 +173,7 @@ weigh(struct choice *c, struct hq_pg *pg, struct hq_error *err)
 {
     const struct hq_pg_options *o = c->request->options;
     struct primary found = {.pg = pg, .avoided = is_avoided(c, pg)}, held = c->best;
-    const char *why;
+    const char *why = NULL;
 
     if (identify(pg, &found.system, &found.timeline, err) != 0) {
         note(c, err);
@@ -208,7 +209,7 @@ static int
 try_host(struct choice *c, size_t number, struct hq_error *err)
 {
     const struct pg_request *r = c->request;
-    bool at_hand = c->best.pg != NULL && !c->best.avoided && compares(c);
+    bool at_hand = c->best.pg != NULL && !c->best.avoided && compares(r);
     bool fallback = r->hosts.wanted == PG_WANT_PREFER_STANDBY;
     struct hq_pg *pg = NULL;
     const char *why;
@@ -219,7 +220,7 @@ try_host(struct choice *c, size_t number, struct hq_error *err)
         return 0;
     }
     why = unfit(pg, r->hosts.wanted);
-    if (why == NULL && compares(c))
+    if (why == NULL && compares(r))
         return weigh(c, pg, err);
     if (why == NULL && r->hosts.count > 1 && is_avoided(c, pg)) {
         why = "its WAL was refused";
@@ -275,4 +276,60 @@ pg_choose_host(const struct pg_request *request, struct hq_pg **out, struct hq_e
     }
     hq_buf_clear(&c.reasons);
     return result < 0 ? -1 : 0;
+}
+
+/* Whether @p timeline came from the one given, and from that very one: two may have its number. */
+static bool
+descends(struct hq_pg *pg, uint32_t timeline, const struct hq_pg_newer *from)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf text = {0};
+    HQ_AUTO(timeline_history_clear)
+    struct timeline_history history = {0};
+    struct hq_error ignored = {0};
+
+    if (hq_pg_timeline_history(pg, timeline, &text, &ignored) != 0 ||
+        timeline_history_decode(timeline, (const char *)text.data, text.len, &history, &ignored) !=
+            0)
+        return false;
+    for (size_t i = 0; i < history.count; i++)
+        if (history.steps[i].timeline == from->timeline)
+            return (i > 0 ? history.steps[i - 1].end : 0) == from->begin;
+    return false;
+}
+
+static bool
+is_newer(const struct pg_request *r, struct hq_pg *pg, struct hq_pg_newer *newer)
+{
+    struct hq_error ignored = {0};
+    uint64_t system;
+
+    return unfit(pg, r->hosts.wanted) == NULL &&
+           identify(pg, &system, &newer->newer, &ignored) == 0 &&
+           system == newer->system_identifier && newer->newer > newer->timeline &&
+           descends(pg, newer->newer, newer);
+}
+
+int
+pg_find_newer(const struct pg_request *request, struct hq_pg_newer *newer, const atomic_int *stop,
+              struct hq_error *err)
+{
+    bool found = false;
+
+    if (!compares(request))
+        return 0;
+    for (size_t i = 0; i < request->hosts.count && !found && !*stop; i++) {
+        struct hq_pg *pg = NULL;
+
+        if (i == newer->host)
+            continue;
+        if (request->connect(request, i, LOOK_TIMEOUT_MS, &pg, err) != 0) {
+            hq_error_clear(err);
+            continue;
+        }
+        found = is_newer(request, pg, newer);
+        snprintf(newer->place, sizeof newer->place, "%s", pg->place);
+        hq_pg_close(pg);
+    }
+    return found ? 1 : 0;
 }

@@ -294,22 +294,45 @@ connect_host(const struct pg_request *r, size_t number, int64_t timeout_ms, stru
     return 0;
 }
 
+/* @p password backs the request and is the caller's to wipe. */
+static int
+make_request(const struct hq_pg_options *options, struct hq_buf *password, struct pg_request *r,
+             struct hq_error *err)
+{
+    *r = (struct pg_request){.options = options, .connect = connect_host};
+    if (options->password_file != NULL && read_password(options->password_file, password, err) != 0)
+        return -1;
+    r->password = (const char *)password->data;
+    return read_request(r, err) == 0 ? 0 : hq_error_prefix(err, "connect to PostgreSQL");
+}
+
 int
 hq_pg_connect(const struct hq_pg_options *options, struct hq_pg **out, struct hq_error *err)
 {
     HQ_AUTO(hq_buf_wipe)
     struct hq_buf password = {.limit = PASSWORD_MAX + 1};
     HQ_AUTO(request_clear)
-    struct pg_request request = {.options = options, .connect = connect_host};
+    struct pg_request request = {.options = NULL};
 
     *out = NULL;
-    if (options->password_file != NULL &&
-        read_password(options->password_file, &password, err) != 0)
+    if (make_request(options, &password, &request, err) != 0)
         return -1;
-    request.password = (const char *)password.data;
-    if (read_request(&request, err) != 0 || pg_choose_host(&request, out, err) != 0)
-        return hq_error_prefix(err, "connect to PostgreSQL");
-    return 0;
+    return pg_choose_host(&request, out, err) == 0 ? 0
+                                                   : hq_error_prefix(err, "connect to PostgreSQL");
+}
+
+int
+hq_pg_find_newer(const struct hq_pg_options *options, struct hq_pg_newer *newer,
+                 const atomic_int *stop, struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_wipe)
+    struct hq_buf password = {.limit = PASSWORD_MAX + 1};
+    HQ_AUTO(request_clear)
+    struct pg_request request = {.options = NULL};
+
+    if (make_request(options, &password, &request, err) != 0)
+        return -1;
+    return pg_find_newer(&request, newer, stop, err);
 }
 
 void

@@ -66,5 +66,8 @@ struct pg_request {
  */
 int pg_choose_host(const struct pg_request *request, struct hq_pg **out,
                    struct hq_error *err) HQ_MUST_CHECK;
+/** hq_pg_find_newer(), once the request is made. */
+int pg_find_newer(const struct pg_request *request, struct hq_pg_newer *newer,
+                  const atomic_int *stop, struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

@@ -13,11 +13,12 @@
  * the store takes, by several threads, and the position follows the first hole.
  * A promotion is followed when the server's history descends from what was received; what a
  * timeline had beyond the switch is kept as well. History files are stored before their WAL.
- * A slot that was invalidated is made anew. WAL that the server has removed is a gap: archiving
- * goes on behind it (on_gap).
- * Refused: a system that is not the cluster's (repository/lineage.h), a server whose WAL ends
- * before what was received on its timeline (it went back in time), or whose timeline is older (a
- * former primary).
+ * Of several hosts of which a primary is wanted the others are looked at every minute, on a thread
+ * of its own: once one is a primary whose newer timeline descends from this one, the server is
+ * left. A slot that was invalidated is made anew. WAL that the server has removed is a gap:
+ * archiving goes on behind it (on_gap). Refused: a system that is not the cluster's
+ * (repository/lineage.h), a server whose WAL ends before what was received on its timeline (it went
+ * back in time), or whose timeline is older (a former primary).
  *
  * What ends it: before anything was streamed, a mistake in what it was started with (USAGE, CONFIG,
  * REFUSED, UNSUPPORTED, KEY, REGION: a wrong password, a system that is another cluster's). Nothing
@@ -61,7 +62,8 @@ struct hq_archiver_options {
     int64_t flush_interval_ms;   /**< 100 to 60000 */
     int compression_level;
     enum hq_wal_durable durable;
-    uint64_t spool_limit; /**< bytes of WAL the spool may hold; 4 segments at least are allowed */
+    int64_t look_every_ms; /**< at the other hosts, for a newer primary; 0: a minute */
+    uint64_t spool_limit;  /**< bytes of WAL the spool may hold; 4 segments at least are allowed */
     /** Told, from hq_archiver_run()'s thread, when archiving goes on behind a gap; or NULL. */
     void (*on_gap)(void *context, const struct hq_wal_gap *gap);
     void *context;

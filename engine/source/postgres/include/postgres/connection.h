@@ -10,6 +10,8 @@
 #ifndef HQ_POSTGRES_CONNECTION_H
 #define HQ_POSTGRES_CONNECTION_H
 
+#include <stdatomic.h>
+
 #include "base/buffer.h"
 #include "base/error.h"
 
@@ -53,6 +55,23 @@ struct hq_pg_system {
 int hq_pg_connect(const struct hq_pg_options *options, struct hq_pg **out,
                   struct hq_error *err) HQ_MUST_CHECK;
 void hq_pg_close(struct hq_pg *pg);
+
+/** A primary that is looked for beside the one at hand. */
+struct hq_pg_newer {
+    size_t host; /**< the one at hand: number among those that the string names */
+    uint64_t system_identifier;
+    uint32_t timeline;
+    uint64_t begin;  /**< where that timeline begins; 0: with the system */
+    uint32_t newer;  /**< set: timeline of the one found */
+    char place[264]; /**< set: "host:port" of it */
+};
+/**
+ * Look whether another host of which a primary is wanted is one of the same system, on a newer
+ * timeline that descends from the one given. Takes 2 s at most for a host that is silent; hosts
+ * that don't answer are none. *stop ends it between hosts. @return 1, 0: there is none, -1.
+ */
+int hq_pg_find_newer(const struct hq_pg_options *options, struct hq_pg_newer *newer,
+                     const atomic_int *stop, struct hq_error *err) HQ_MUST_CHECK;
 /** IDENTIFY_SYSTEM and SHOW of the sizes. */
 int hq_pg_identify(struct hq_pg *pg, struct hq_pg_system *out, struct hq_error *err) HQ_MUST_CHECK;
 /** One setting, as SHOW gives it. */
