@@ -452,6 +452,7 @@ test_timelines(void **state)
     uint64_t begin, switched;
     struct hq_buf abandoned = {0};
     uint64_t previous;
+    char path[160];
 
     change(p, 301, 1);
     make_wal(p, 2 * MAKER_SEGMENT + 1000);
@@ -483,6 +484,11 @@ test_timelines(void **state)
     hq_wal_summary_free(s);
     assert_null(load_path(p, steps + 1, 1, MAKER_SEGMENT, 3 * MAKER_SEGMENT, &hole));
     assert_null(load_path(p, NULL, 0, MAKER_SEGMENT, 3 * MAKER_SEGMENT, &hole));
+    /* What the first timeline wrote behind the switch stands for nothing. */
+    path_of(p, 2, 2 * MAKER_SEGMENT, path);
+    assert_int_equal(unlink(path), 0);
+    assert_null(load_path(p, steps, 2, begin, switched + 40, &hole));
+    assert_int_equal(hole.from_lsn, switched);
     hq_buf_clear(&abandoned);
 }
 
