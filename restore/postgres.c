@@ -10,7 +10,9 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "layout.h"
+#include "marker.h"
 #include "target_directory.h"
+#include "target_extras.h"
 #include "wal_stage.h"
 
 struct losses {
@@ -47,50 +49,64 @@ lose(void *context, const char *path, uint64_t offset, uint64_t length, const st
     return 0;
 }
 
+/* From here on a server starts there; the marker knows pg_control as it was until it does. */
 static int
 release_control(const struct layout *layout, struct hq_error *err)
 {
     HQ_FREE char *held = hq_path_join(layout->directory, CONTROL_PATH HELD_SUFFIX, err);
     HQ_FREE char *path = hq_path_join(layout->directory, CONTROL_PATH, err);
     HQ_FREE char *folder = hq_path_join(layout->directory, "global", err);
+    char hash[2 * HQ_ID_BYTES + 1];
 
     if (held == NULL || path == NULL || folder == NULL)
         return -1;
+    if (marker_hash(held, hash, err) != 0)
+        return err->code == HQ_E_MISSING
+                   ? hq_fail(err, HQ_E_CORRUPT, "the backup has no %s", CONTROL_PATH)
+                   : -1;
+    if (marker_write(layout, hash, err) != 0)
+        return -1;
     HQ_CRASH_POINT("restore.before-control");
-    if (rename(held, path) != 0) {
-        if (errno == ENOENT)
-            return hq_fail(err, HQ_E_CORRUPT, "the backup has no %s", CONTROL_PATH);
+    if (rename(held, path) != 0)
         return hq_fail_sys(err, errno, "rename %s", held);
-    }
-    return hq_io_sync_dir(folder, err);
+    if (hq_io_sync_dir(folder, err) != 0)
+        return -1;
+    HQ_CRASH_POINT("restore.after-control");
+    return marker_remove(layout->directory, err);
 }
 
 /* The files' contents and, beside them, WAL. */
 static int
-restore_contents(const struct hq_repository *repository, struct layout *layout,
-                 struct hq_restore_result *result, struct hq_error *err)
+restore_contents(struct layout *layout, struct hq_error *err)
 {
-    struct wal_staging *staging = wal_staging_start(repository, layout, err);
+    struct wal_staging *staging = wal_staging_start(layout->repository, layout, err);
     struct hq_error ignored = {0};
 
     if (staging == NULL)
         return -1;
-    if (fetch_all(repository, layout, result, err) == 0 && layout_protect(layout, err) == 0)
-        return recovery_write(repository, layout, staging, result, err);
-    if (wal_staging_end(staging, true, NULL, result, &ignored) != 0)
+    if (layout_make(layout, err) == 0)
+        return recovery_write(layout->repository, layout, staging, layout->result, err);
+    if (wal_staging_end(staging, true, NULL, layout->result, &ignored) != 0)
         hq_log_error(HQ_LOG_WARNING, "staged WAL stays behind", &ignored);
     return -1;
 }
 
 static int
-restore(const struct hq_repository *repository, struct layout *layout,
-        struct hq_restore_result *result, struct hq_error *err)
+restore(struct layout *layout, struct hq_error *err)
 {
-    if (target_prepare(layout, err) != 0 || layout_make(layout, err) != 0)
+    HQ_AUTO(target_paths_clear)
+    struct target_paths paths = {0};
+
+    if (layout_survey(layout, target_paths_add, &paths, err) != 0 ||
+        target_prepare(layout, err) != 0)
         return -1;
-    result->files = layout->file_count;
-    result->bytes = layout->bytes;
-    if (restore_contents(repository, layout, result, err) != 0 || target_sync(layout, err) != 0)
+    if (layout->keep && target_remove_extras(layout, &paths, err) != 0)
+        return -1;
+    target_paths_clear(&paths);
+    if (restore_contents(layout, err) != 0)
+        return -1;
+    HQ_CRASH_POINT("restore.before-sync");
+    if (target_sync(layout, err) != 0)
         return -1;
     return release_control(layout, err);
 }
@@ -101,9 +117,14 @@ hq_restore_postgres(const struct hq_repository *repository, const struct hq_plan
                     struct hq_error *err)
 {
     struct losses losses = {.options = options, .result = result};
-    struct layout layout = {.directory = options->directory,
+    struct layout layout = {.repository = repository,
+                            .directory = options->directory,
                             .options = options,
                             .plan = plan,
+                            .result = result,
+                            .lock = -1,
+                            .server_uid = (uid_t)-1,
+                            .server_gid = (gid_t)-1,
                             .lose = lose,
                             .lose_context = &losses};
     int failed = -1;
@@ -111,7 +132,9 @@ hq_restore_postgres(const struct hq_repository *repository, const struct hq_plan
     *result = (struct hq_restore_result){0};
     layout.reader = hq_chunk_reader_of_index(repository, plan->index, err);
     if (layout.reader != NULL)
-        failed = restore(repository, &layout, result, err);
+        layout.ids = hq_chunk_ids_new(repository->keyring, err);
+    if (layout.ids != NULL)
+        failed = restore(&layout, err);
     layout_clear(&layout);
     if (failed != 0)
         return hq_error_prefix(err, "restore to %s", options->directory);

@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "layout.h"
+#include "marker.h"
 #include "start_internal.h"
 
 enum {
@@ -119,12 +119,16 @@ start_directory_check(struct hq_server *server, struct hq_error *err)
 {
     HQ_FREE char *conf = hq_path_join(server->directory, "postgresql.auto.conf", err);
 
-    if (conf == NULL || read_version(server, err) != 0)
+    if (conf == NULL)
         return -1;
-    if (holds(server->directory, CONTROL_PATH HELD_SUFFIX)) {
+    /* With its marker but pg_control in place it only lacks the marker's removal. */
+    if (holds(server->directory, CONTROL_PATH HELD_SUFFIX) ||
+        (holds(server->directory, MARKER_NAME) && !holds(server->directory, CONTROL_PATH))) {
         hq_fail(err, HQ_E_MISSING, "the restore to %s was interrupted", server->directory);
-        return hq_error_hint(err, "remove the directory and run hq-restore pg again");
+        return hq_error_hint(err, "run the same hq-restore pg again: it goes on where it was");
     }
+    if (read_version(server, err) != 0)
+        return -1;
     if (!holds(server->directory, "recovery.signal") && !holds(server->directory, "standby.signal"))
         return fail_over(server, err);
     if (recovery_settings_read(conf, &server->settings, err) != 0)

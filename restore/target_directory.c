@@ -1,6 +1,5 @@
 #include "target_directory.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -8,43 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/crashpoint.h"
 #include "base/io.h"
-
-static int
-refuse_contents(const char *path, const char *found, struct hq_error *err)
-{
-    if (strcmp(found, "postmaster.pid") == 0) {
-        hq_fail(err, HQ_E_BUSY, "%s: a server runs there, or died there (postmaster.pid)", path);
-        return hq_error_hint(err, "restore to another directory; never over a running server");
-    }
-    hq_fail(err, HQ_E_EXISTS, "%s is not empty (it holds %s)", path, found);
-    return hq_error_hint(err, "give a new directory, or move the old one away: nothing is "
-                              "overwritten");
-}
-
-static int
-check_empty(const char *path, struct hq_error *err)
-{
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-    char found[256] = "";
-
-    if (dir == NULL)
-        return errno == ENOTDIR ? hq_fail(err, HQ_E_EXISTS, "%s is not a directory", path)
-                                : hq_fail_sys(err, errno, "open directory %s", path);
-    while ((entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        /* postmaster.pid is the one to name, wherever it stands in the directory. */
-        if (found[0] == '\0' || strcmp(entry->d_name, "postmaster.pid") == 0)
-            snprintf(found, sizeof found, "%s", entry->d_name);
-    }
-    closedir(dir);
-    return found[0] == '\0' ? 0 : refuse_contents(path, found, err);
-}
+#include "target_state.h"
 
 static int
 parse_owner(struct layout *layout, const char *text, struct hq_error *err)
@@ -79,8 +48,6 @@ decide_owner(struct layout *layout, struct hq_error *err)
 
     layout->uid = (uid_t)-1;
     layout->gid = (gid_t)-1;
-    layout->server_uid = (uid_t)-1;
-    layout->server_gid = (gid_t)-1;
     layout->chown = geteuid() == 0;
     if (layout->options->owner != NULL) {
         if (!layout->chown)
@@ -94,22 +61,36 @@ decide_owner(struct layout *layout, struct hq_error *err)
     return 0;
 }
 
+/* One that has contents is checked by target_state.c. */
 static int
-prepare_one(struct layout *layout, const char *path, struct hq_error *err)
+make_one(struct layout *layout, const char *path, bool fresh, struct hq_error *err)
 {
     struct stat st;
 
-    if (lstat(path, &st) == 0) {
-        if (check_empty(path, err) != 0)
-            return -1;
-    } else if (errno != ENOENT) {
-        return hq_fail_sys(err, errno, "look at %s", path);
-    } else if (hq_io_make_dirs(path, 0700, err) != 0) {
+    if (hq_io_make_dirs(path, 0700, err) != 0)
         return -1;
-    }
-    if (chmod(path, 0700) != 0)
+    if (stat(path, &st) != 0)
+        return hq_fail_sys(err, errno, "look at %s", path);
+    /* PostgreSQL takes 0700 and 0750, and a server that was there has chosen. */
+    if ((fresh || (st.st_mode & 07777 & ~0750U) != 0) && chmod(path, 0700) != 0)
         return hq_fail_sys(err, errno, "set the mode of %s", path);
     return layout_own(layout, path, err);
+}
+
+/* A lock on the directory itself leaves nothing behind. */
+static int
+take_lock(struct layout *layout, struct hq_error *err)
+{
+    layout->lock = open(layout->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (layout->lock < 0)
+        return errno == ENOTDIR
+                   ? hq_fail(err, HQ_E_EXISTS, "%s is not a directory", layout->directory)
+                   : hq_fail_sys(err, errno, "open directory %s", layout->directory);
+    if (flock(layout->lock, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno != EWOULDBLOCK)
+        return hq_fail_sys(err, errno, "lock %s", layout->directory);
+    return hq_fail(err, HQ_E_BUSY, "another restore to %s is under way", layout->directory);
 }
 
 /* Two that are empty may still be one: the files of both would lie in each other's way. */
@@ -135,27 +116,58 @@ check_distinct(const struct layout *layout, size_t count, struct hq_error *err)
     return 0;
 }
 
+static int
+prepare_tablespace(struct layout *layout, const struct marker *marker, size_t number,
+                   struct hq_error *err)
+{
+    const struct hq_tablespace *t = &layout->plan->root.tablespaces[number];
+    const char *location = layout_tablespace(layout, t->oid);
+    int there;
+
+    if (location[0] != '/')
+        return hq_fail(err, HQ_E_USAGE, "tablespace %u: %s is not an absolute path", t->oid,
+                       location);
+    there = target_check_tablespace(layout, marker, t->oid, location, err);
+    if (there >= 0 && make_one(layout, location, there == 0, err) == 0 &&
+        check_distinct(layout, number, err) == 0)
+        return 0;
+    hq_error_prefix(err, "tablespace %u", t->oid);
+    err->hint[0] = '\0'; /* moving a live tablespace away is the wrong advice */
+    return hq_error_hint(err, "give it another place with --tablespace-map %u=/new/path", t->oid);
+}
+
+static int
+prepare(struct layout *layout, struct marker *marker, struct hq_error *err)
+{
+    int there;
+
+    if (hq_io_make_dirs(layout->directory, 0700, err) != 0 || take_lock(layout, err) != 0)
+        return -1;
+    there = target_check_directory(layout, marker, err);
+    if (there < 0 || make_one(layout, layout->directory, there == 0, err) != 0)
+        return -1;
+    layout->keep = there == 1;
+    for (size_t i = 0; i < layout->plan->root.tablespace_count; i++)
+        if (prepare_tablespace(layout, marker, i, err) != 0)
+            return -1;
+    if (marker_write(layout, "", err) != 0)
+        return -1;
+    HQ_CRASH_POINT("restore.marker-written");
+    return layout->keep ? target_hold(layout, err) : 0;
+}
+
 int
 target_prepare(struct layout *layout, struct hq_error *err)
 {
-    const struct hq_root *root = &layout->plan->root;
+    HQ_AUTO(marker_clear)
+    struct marker marker = {0};
+    struct stat st;
 
-    if (decide_owner(layout, err) != 0 || prepare_one(layout, layout->directory, err) != 0)
+    if (stat(layout->directory, &st) == 0 && !S_ISDIR(st.st_mode))
+        return hq_fail(err, HQ_E_EXISTS, "%s is not a directory", layout->directory);
+    if (decide_owner(layout, err) != 0)
         return -1;
-    for (size_t i = 0; i < root->tablespace_count; i++) {
-        const char *location = layout_tablespace(layout, root->tablespaces[i].oid);
-
-        if (location[0] != '/')
-            return hq_fail(err, HQ_E_USAGE, "tablespace %u: %s is not an absolute path",
-                           root->tablespaces[i].oid, location);
-        if (prepare_one(layout, location, err) != 0 || check_distinct(layout, i, err) != 0) {
-            hq_error_prefix(err, "tablespace %u", root->tablespaces[i].oid);
-            err->hint[0] = '\0'; /* moving a live tablespace away is the wrong advice */
-            return hq_error_hint(err, "give it another place with --tablespace-map %u=/new/path",
-                                 root->tablespaces[i].oid);
-        }
-    }
-    return 0;
+    return prepare(layout, &marker, err);
 }
 
 static int

@@ -8,8 +8,11 @@
 #include "layout.h"
 
 /**
- * Make or accept the data directory and the tablespaces' (empty ones only), and decide the owner.
- * EXISTS when one has contents, BUSY when a server runs in it.
+ * Make or accept the data directory and the tablespaces', lock the first, decide the owner, and
+ * leave the marker there. Empty ones, and those of a restore of the same backup that was
+ * interrupted; with options->delta also those of the same cluster. Where layout->keep is set on
+ * return, no server starts there any more, durably. EXISTS when one has other contents, BUSY when a
+ * server runs in it or another restore has it.
  */
 int target_prepare(struct layout *layout, struct hq_error *err) HQ_MUST_CHECK;
 /** Everything written below the directories is durable when it returns 0. */

@@ -110,7 +110,8 @@ struct session {
     struct hq_buf access_key, secret_key;
     struct hq_store_options store_options;
 };
-int session_open(const struct hq_command_line *line, struct session *s,
+/** @p connections: to the store at once; 0: its default. */
+int session_open(const struct hq_command_line *line, uint32_t connections, struct session *s,
                  struct hq_error *err) HQ_MUST_CHECK;
 void session_close(struct session *s);
 /** @p given, or the only cluster of the repository. USAGE when there are several. */

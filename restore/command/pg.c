@@ -20,14 +20,17 @@ struct pg_values {
     struct target_values target; /**< first: TARGET_OPTIONS has its offsets */
     const char *to, *owner, *target_action, *archive;
     struct hq_texts tablespace_map;
-    uint64_t workers;
+    uint64_t jobs, workers;
+    bool delta;
 };
 
 static const char *const actions[] = {"promote", "pause", "shutdown", NULL};
 static const char *const archive_choices[] = {"keep", "off", NULL};
 
 static const struct hq_option pg_options[] = {
-    {"to", 0, HQ_OPTION_DIRECTORY, "DIR", "The data directory to make; new or empty.",
+    {"to", 0, HQ_OPTION_DIRECTORY, "DIR",
+     "The data directory to make: new, empty, or of a restore of the same backup that was "
+     "interrupted.",
      .offset = offsetof(struct pg_values, to), .required = true},
     TARGET_OPTIONS,
     {"target-action", 0, HQ_OPTION_CHOICE, "ACTION",
@@ -46,14 +49,21 @@ static const struct hq_option pg_options[] = {
      "As root: owner of the files. Default: the owner of "
      "the empty directory, else the owner in the backup.",
      .offset = offsetof(struct pg_values, owner)},
-    {"workers", 'j', HQ_OPTION_U64, "N", "Chunks fetched and written at once.",
-     .offset = offsetof(struct pg_values, workers), 1, 256},
+    {"delta", 0, HQ_OPTION_FLAG, NULL,
+     "Bring a data directory of the same cluster to the backup: fetch what differs, remove what is "
+     "too much.",
+     .offset = offsetof(struct pg_values, delta)},
+    {"jobs", 0, HQ_OPTION_U64, "N", "Requests to the store at once. Default: 8.",
+     .offset = offsetof(struct pg_values, jobs), 1, 64},
+    {"workers", 'j', HQ_OPTION_U64, "N",
+     "Threads that decompress, write and compare. Default: one for each core, at most 8.",
+     .offset = offsetof(struct pg_values, workers), 1, 64},
     {0}};
 
 static const struct pg_values pg_defaults = {.target = {.time_us = TARGET_TIME_UNSET},
                                              .target_action = "promote",
                                              .archive = "keep",
-                                             .workers = 8};
+                                             .jobs = 8};
 
 /** What the callbacks of a running restore report to. */
 struct report {
@@ -177,6 +187,9 @@ print_text(const struct hq_plan *plan, const struct hq_restore_result *result,
            result->files, hq_bytes_format(result->bytes, bytes), v->to,
            hq_duration_format(took_us, took), result->wal_segments,
            result->wal_segments == 1 ? "segment" : "segments");
+    if (result->kept_bytes > 0 || result->removed > 0)
+        printf("%s were right already, %" PRIu64 " files and directories were too much.\n",
+               hq_bytes_format(result->kept_bytes, bytes), result->removed);
     printf("`hq-restore start %s` brings it up and stops at the target to look.\n"
            "Started by other means it recovers to %s by itself, then %s.\n",
            v->to, target_describe(&plan->target, target), action_told(v->target_action));
@@ -202,12 +215,13 @@ print_result(const struct hq_command_line *line, const struct hq_plan *plan,
             print_text(plan, result, v, losses, took_us);
         return 0;
     }
-    out = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:O}", "cluster", plan->cluster,
-                    "backup", plan->root.backup, "directory", v->to, "archives",
+    out = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "cluster",
+                    plan->cluster, "backup", plan->root.backup, "directory", v->to, "archives",
                     result->archives ? 1 : 0, "files", (json_int_t)result->files, "bytes",
                     (json_int_t)result->bytes, "fetched_bytes", (json_int_t)result->fetched_bytes,
-                    "wal_segments", (json_int_t)result->wal_segments, "microseconds",
-                    (json_int_t)took_us, "losses", losses);
+                    "kept_bytes", (json_int_t)result->kept_bytes, "removed",
+                    (json_int_t)result->removed, "wal_segments", (json_int_t)result->wal_segments,
+                    "microseconds", (json_int_t)took_us, "losses", losses);
     failed = hq_cli_print_json(out, err);
     json_decref(out);
     return failed;
@@ -292,6 +306,19 @@ free_copies(char *(*copies)[HQ_TEXTS_MAX])
         free((*copies)[i]);
 }
 
+enum {
+    WORKERS_DEFAULT_MAX = 8,
+    STAGING_CONNECTIONS = 4 /* WAL is fetched meanwhile */
+};
+
+static unsigned
+cores(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return count < 1 ? 1 : count > WORKERS_DEFAULT_MAX ? WORKERS_DEFAULT_MAX : (unsigned)count;
+}
+
 static int
 run_pg(const struct hq_command_line *line, struct hq_error *err)
 {
@@ -309,7 +336,8 @@ run_pg(const struct hq_command_line *line, struct hq_error *err)
     if (parse_map(&v->tablespace_map, copies, maps, err) != 0 || own_path(program, err) != 0 ||
         hq_path_absolute(v->to, &directory, err) != 0)
         return -1;
-    if (session_open(line, &session, err) == 0 && check_key(&session, common->key, err) == 0) {
+    if (session_open(line, (uint32_t)v->jobs + STAGING_CONNECTIONS, &session, err) == 0 &&
+        check_key(&session, common->key, err) == 0) {
         struct hq_restore_options options = {
             .directory = directory,
             .tablespaces = maps,
@@ -321,7 +349,9 @@ run_pg(const struct hq_command_line *line, struct hq_error *err)
             .store = &session.store_options,
             .access_key_file = common->access_key_file,
             .secret_key_file = common->secret_key_file,
-            .workers = (unsigned)v->workers,
+            .delta = v->delta,
+            .jobs = (unsigned)v->jobs,
+            .workers = v->workers > 0 ? (unsigned)v->workers : cores(),
             .allow_damaged = v->target.allow_damaged,
             .stop = hq_cli_stop(),
         };
@@ -335,11 +365,15 @@ run_pg(const struct hq_command_line *line, struct hq_error *err)
 const struct hq_command command_pg = {
     .name = "pg",
     .summary = "restore a PostgreSQL data directory, ready to recover to a point",
-    .help = "Restores a backup to a new or empty directory and writes recovery settings, so that "
-            "PostgreSQL, started there as it is, fetches its WAL and stops at the target. Nothing "
-            "is ever overwritten; a restore that was interrupted leaves a directory that does not "
-            "start.\n\n  hq-restore pg --repository s3://backups/tr --key restore.key \\\n"
-            "      --cluster main --target-time '2026-11-21 03:04:05+03' --to /srv/pg/data",
+    .help =
+        "Restores a backup to a new or empty directory and writes recovery settings, so that "
+        "PostgreSQL, started there as it is, fetches its WAL and stops at the target. A restore "
+        "that was interrupted leaves a directory that does not start; the same command goes "
+        "on with it. Nothing else is overwritten, unless --delta says so: then a data "
+        "directory of the same cluster, whose server is stopped, becomes the backup; what is "
+        "right in it is kept, what the backup does not have is removed, WAL in pg_wal "
+        "too.\n\n  hq-restore pg --repository s3://backups/tr --key restore.key \\\n"
+        "      --cluster main --target-time '2026-11-21 03:04:05+03' --to /srv/pg/data",
     .options = pg_options,
     .values_size = sizeof(struct pg_values),
     .defaults = &pg_defaults,

@@ -151,7 +151,7 @@ run_plan(const struct hq_command_line *line, struct hq_error *err)
     /* What is wrong on the command line is said before a passphrase is asked for. */
     if (target_of(v, &target, err) != 0)
         return -1;
-    if (session_open(line, &session, err) == 0 && plan_make(line, &session, v, &plan, err) == 0)
+    if (session_open(line, 0, &session, err) == 0 && plan_make(line, &session, v, &plan, err) == 0)
         failed = plan_print(line, &plan, err);
     session_close(&session);
     return failed;

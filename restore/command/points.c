@@ -84,8 +84,8 @@ run_points(const struct hq_command_line *line, struct hq_error *err)
     struct points p = {.session = &session, .clusters = json_array()};
     int failed = -1;
 
-    if (session_open(line, &session, err) == 0 && hq_continuity_tables_init(&p.tables, err) == 0 &&
-        collect(&p, line->values, err) == 0)
+    if (session_open(line, 0, &session, err) == 0 &&
+        hq_continuity_tables_init(&p.tables, err) == 0 && collect(&p, line->values, err) == 0)
         failed = print(line, &p, err);
     hq_continuity_tables_clear(&p.tables);
     json_decref(p.clusters);

@@ -48,11 +48,12 @@ load_key(const struct common_values *v, struct hq_keyring **out, struct hq_error
 }
 
 int
-session_open(const struct hq_command_line *line, struct session *s, struct hq_error *err)
+session_open(const struct hq_command_line *line, uint32_t connections, struct session *s,
+             struct hq_error *err)
 {
     const struct common_values *v = line->common;
 
-    *s = (struct session){.store_options = {.url = v->repository}};
+    *s = (struct session){.store_options = {.url = v->repository, .connections = connections}};
     if (v->repository == NULL || v->key == NULL) {
         hq_fail(err, HQ_E_USAGE, "--%s is missing", v->repository == NULL ? "repository" : "key");
         return hq_error_hint(err, "hq-restore needs the repository's URL and the restore key file");

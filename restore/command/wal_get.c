@@ -27,7 +27,7 @@ get_direct(const struct hq_command_line *line, struct hq_error *err)
     struct session session;
     int failed = -1;
 
-    if (session_open(line, &session, err) == 0 &&
+    if (session_open(line, 0, &session, err) == 0 &&
         session_cluster(&session, v->cluster, cluster, err) == 0)
         failed = hq_wal_get_direct(session.repository, cluster, line->args[0], line->args[1], err);
     else if (err->code == HQ_E_MISSING)

@@ -6,6 +6,7 @@
 #ifndef HQ_TESTS_RESTORE_ATTEMPT_H
 #define HQ_TESTS_RESTORE_ATTEMPT_H
 
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -67,6 +68,7 @@ new_attempt(struct fixture *f, const struct hq_target *target, bool allow_damage
                                              .target_action = "promote",
                                              .program = "/usr/bin/hq-restore",
                                              .store = &f->options,
+                                             .jobs = 3,
                                              .workers = 2,
                                              .allow_damaged = allow_damaged,
                                              .progress = note_progress,
@@ -156,6 +158,28 @@ check_content(const struct attempt *a, const struct fixture_file *file)
     for (size_t i = 0; i < size; i++)
         if (found.data[i] != (is_lost(a, file->path, i) ? 0 : expected[i]))
             fail_msg("%s: byte %zu", file->path, i);
+}
+
+/* Bytes of @p path in the restored directory. */
+static inline void
+put(const struct attempt *a, const char *path, uint64_t offset, const void *bytes, size_t len)
+{
+    char full[512];
+    int fd = open(path_in(a, path, full), O_WRONLY | O_CREAT, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, bytes, len, (off_t)offset), len);
+    assert_int_equal(close(fd), 0);
+}
+
+/* The fixture's control file is of no system: make it one's. */
+static inline void
+set_system(const struct attempt *a, uint64_t system)
+{
+    uint8_t bytes[8];
+
+    hq_set_u64(bytes, system);
+    put(a, "global/pg_control", 0, bytes, sizeof bytes);
 }
 
 /* What a restore changes on purpose is looked at by other tests. */

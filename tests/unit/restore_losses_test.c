@@ -175,6 +175,38 @@ a_lost_pack_is_all_that_is_lost(void **state)
     free_attempt(a);
 }
 
+/* What is lost is zeros, also where the file held something else. */
+static void
+losses_of_a_kept_file_are_zeros(void **state)
+{
+    struct attempt *a = prepare(*state);
+    struct hq_error err = {0};
+
+    ASSERT_OK(run(a, &err), &err);
+    damage_chunk(a, "big", 1, false);
+    damage_chunk(a, "base/1/1259", 1, false);
+    free_attempt(a);
+    a = new_attempt(*state, &latest, true);
+    a->options.delta = true;
+    set_system(a, FIXTURE_SYSTEM);
+    (void)!run(a, &err);
+    assert_false(is_lost(a, "big", 700000)); /* nothing of it is needed */
+    free_attempt(a);
+    a = new_attempt(*state, &latest, true);
+    a->options.delta = true;
+    set_system(a, FIXTURE_SYSTEM);
+    put(a, "big", 0, "damage", 6);
+    for (uint64_t at = 65536; at < 1500000; at += 65536)
+        put(a, "big", at, "damage", 6);
+    put(a, "base/1/1259", 70 * FIXTURE_BLOCK + 7, "damage", 6);
+    ASSERT_CODE(run(a, &err), &err, HQ_E_PARTIAL);
+    check_cluster(a);
+    assert_false(is_lost(a, "big", 0));
+    assert_true(is_lost(a, "base/1/1259", 70 * FIXTURE_BLOCK + 7));
+    assert_true(a->losses >= 2);
+    free_attempt(a);
+}
+
 /* The index is gone, and what it named is found by the packs' directories. */
 static void
 a_lost_index_loses_nothing(void **state)
@@ -201,6 +233,7 @@ main(void)
         FIXTURE_TEST(a_damaged_page_map_loses_its_file),
         FIXTURE_TEST(what_no_server_can_do_without_is_never_allowed),
         FIXTURE_TEST(a_lost_pack_is_all_that_is_lost),
+        FIXTURE_TEST(losses_of_a_kept_file_are_zeros),
         FIXTURE_TEST(a_lost_index_loses_nothing),
     };
 

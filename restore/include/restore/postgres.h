@@ -2,9 +2,14 @@
  * @file postgres.h
  * Restore a PostgreSQL data directory so that the server starts as it is and recovers by itself.
  *
- * Order: directories and files of full size, contents in parallel by pack, recovery settings,
+ * Order: a marker, directories and files of full size with their contents, recovery settings,
  * everything durable, and only then global/pg_control: a directory without it does not start, so
- * a restore that was interrupted can't be taken for a whole one.
+ * a restore that was interrupted can't be taken for a whole one. The marker goes last.
+ *
+ * A directory is new, or empty, or has the marker of a restore of the same backup: then what is
+ * right in it stays, as with `delta`, where it is any data directory of the same cluster. Right is
+ * what a hash of its bytes proves. Everything that the backup does not have is removed there.
+ * Memory  does not grow with the backup: docs/operations.md has the figures.
  */
 #ifndef HQ_RESTORE_POSTGRES_H
 #define HQ_RESTORE_POSTGRES_H
@@ -21,7 +26,8 @@ struct hq_tablespace_map {
 };
 
 struct hq_restore_options {
-    const char *directory; /**< data directory to make; must not exist or be empty */
+    const char *directory; /**< data directory to make; see hq_restore_postgres() */
+    bool delta;            /**< bring a data directory of the same cluster to the backup */
     const struct hq_tablespace_map *tablespaces;
     size_t tablespace_count;
     const char *owner;                    /**< "user[:group]" when run as root; NULL: see below */
@@ -30,7 +36,8 @@ struct hq_restore_options {
     const char *program;                  /**< path of hq-restore, for restore_command */
     const struct hq_store_options *store; /**< how wal-get reaches the repository again */
     const char *access_key_file, *secret_key_file; /**< NULL: from wal-get's environment */
-    unsigned workers;
+    unsigned jobs;                                 /**< requests to the store at once, at least 1 */
+    unsigned workers; /**< threads that decompress, write and compare, at least 1 */
     bool allow_damaged;
     void (*progress)(void *context, uint64_t done, uint64_t total);
     /** A loss under allow_damaged: bytes of a file that are zeros now. May be called by workers,
@@ -43,6 +50,8 @@ struct hq_restore_options {
 
 struct hq_restore_result {
     uint64_t files, bytes, fetched_bytes;
+    uint64_t kept_bytes; /**< of files that were there, and right */
+    uint64_t removed;    /**< files, directories and links that the backup does not have */
     uint64_t losses;
     uint64_t wal_segments; /**< staged beside the data directory's files */
     bool archives;         /**< archive_mode is on, as far as the restored files say */
