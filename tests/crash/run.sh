@@ -101,12 +101,17 @@ labels=$(sort -u "$list")
 : >"$list"
 HQ_CRASH_LIST=$list restore pg --latest --cluster "$cluster" --to "$scratch/r" >"$scratch/out" 2>&1 ||
     not_ok "restore of the whole run" "$scratch/out"
-drop_restored r
 restore_labels=$(sort -u "$list")
+: >"$list"
+HQ_CRASH_LIST=$list restore pg --delta --latest --cluster "$cluster" --to "$scratch/r" >"$scratch/out" 2>&1 ||
+    not_ok "delta restore onto it" "$scratch/out"
+drop_restored r
+delta_labels=$(sort -u "$list")
 # push.sh dies at the points of wal-push.
 same "every crash point in the sources is passed" "" "$(grep -rhoE --include=*.c 'HQ_CRASH_POINT\(.*\)' "$top"/{crypto,engine,restore,storage,catalog,schedules} |
     grep -oE '"[a-z.-]+"' | tr -d '"' | sort -u | grep -vE '^wal\.push\.' | grep -vxF "$labels
-$restore_labels" | paste -sd ' ')"
+$restore_labels
+$delta_labels" | paste -sd ' ')"
 [ -n "$restore_labels" ] || not_ok "a restore passes no crash point"
 
 number=0
@@ -129,18 +134,41 @@ for label in $labels; do
     leave_cluster "$number"
 done
 
-# A restore that died must not start as a server, and the next one is complete.
+# A restore that died must not start as a server, and the same command goes on with it: every byte is
+# as after one that was not interrupted.
+contents() { (cd "$1" && find . -type f ! -path './hq_restore/*' -exec sha256sum {} + | sort -k 2 && find . ! -path './hq_restore/*' -printf '%p %y %m\n' | sort); }
+check "a restore to compare with" restore pg --latest --cluster "$cluster" --to "$scratch/r"
+contents "$scratch/r" >"$scratch/whole"
+drop_restored r
+again() { # again LABEL OPTION...: the same command ends what died at LABEL
+    local label=$1; shift
+    check "$label: the same again" restore pg "$@" --latest --cluster "$cluster" --to "$scratch/r"
+    contents "$scratch/r" >"$scratch/found"
+    check "$label: every byte" cmp "$scratch/whole" "$scratch/found"
+    start_restored r && same "$label: every row" "$(sql data -c 'SELECT count(*) FROM steps')" "$(sql r -c 'SELECT count(*) FROM steps')"
+    drop_restored r
+}
 for label in $restore_labels; do
     HQ_CRASH_POINT=$label restore pg --latest --cluster "$cluster" --to "$scratch/r" >"$scratch/out" 2>&1
     same "$label (restore): dies" 137 $?
     if [ -e "$scratch/r/global/pg_control" ]; then
         start_restored r && same "$label (restore): what starts is complete" "$(sql data -c 'SELECT count(*) FROM steps')" "$(sql r -c 'SELECT count(*) FROM steps')"
     else
-        refuse "$label (restore): what is there does not start" 1 "could not start|pg_control" \
+        refuse "$label (restore): what is there does not start" 1 "could not start|pg_control|not a database cluster" \
             as "$pg_bin/pg_ctl" -D "$scratch/r" -w -t 5 start
     fi
-    drop_restored r
-    check "$label (restore): a restore after it" restore pg --latest --cluster "$cluster" --to "$scratch/r"
-    start_restored r && same "$label (restore): every row" "$(sql data -c 'SELECT count(*) FROM steps')" "$(sql r -c 'SELECT count(*) FROM steps')"
-    drop_restored r
+    [ ! -e "$scratch/r/postmaster.pid" ] || drop_restored r
+    again "$label (restore)"
+done
+
+# Onto a directory that was used since, and damaged.
+for label in $delta_labels; do
+    must restore pg --latest --cluster "$cluster" --to "$scratch/r"
+    start_restored r && sql r -c "INSERT INTO steps (pad) VALUES ('since')" && pg_stop r fast
+    dd if=/dev/urandom of="$scratch/r/base/1/1259" bs=1000 seek=10 count=1 conv=notrunc status=none
+    : >"$scratch/r/base/1/2608"
+    as mkdir "$scratch/r/base/99"
+    HQ_CRASH_POINT=$label restore pg --delta --latest --cluster "$cluster" --to "$scratch/r" >"$scratch/out" 2>&1
+    same "$label (delta): dies" 137 $?
+    again "$label (delta)" --delta
 done
