@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 #include "fixture.h"
-#include "repository/audit.h"
 
 #define OTHER UINT64_C(7100000000000000001)
 #define HOUR INT64_C(3600000000)
@@ -24,22 +23,6 @@ back_up(struct fixture *f, uint64_t system, const char *id, int64_t finished_us)
 
     f->system = system;
     fixture_backup_cluster(f, &backup);
-}
-
-static void
-accept(struct fixture *f, uint64_t system, int64_t time_us)
-{
-    struct hq_error err = {0};
-    struct hq_audit_record record = {.kind = HQ_AUDIT_LINEAGE_ACCEPTED,
-                                     .cluster = FIXTURE_CLUSTER,
-                                     .time_us = time_us,
-                                     .who = "ada",
-                                     .host = "h",
-                                     .program = "p",
-                                     .reason = "moved",
-                                     .system_identifier = system};
-
-    ASSERT_OK(hq_audit_write(&f->writer, &record, &err), &err);
 }
 
 static int
@@ -72,9 +55,9 @@ backups_order_by_lineage(void **state)
     back_up(f, OTHER, "20260601T000000Z-00000002", AT(5));
     back_up(f, FIXTURE_SYSTEM, "20260701T000000Z-00000003", AT(6)); /* begun before, ended late */
     expect(f, "123");
-    accept(f, OTHER, AT(4));
+    fixture_accept(f, OTHER, AT(4));
     expect(f, "132");
-    accept(f, FIXTURE_SYSTEM, AT(7));
+    fixture_accept(f, FIXTURE_SYSTEM, AT(7));
     back_up(f, FIXTURE_SYSTEM, "20260501T000000Z-00000004", AT(8));
     expect(f, "1324");
 }

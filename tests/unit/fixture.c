@@ -369,3 +369,19 @@ fixture_object(struct fixture *f, const char *prefix, size_t number,
     ASSERT_OK(hq_store_list(f->store, prefix, count_object, &s, &err), &err);
     assert_true(s.count > number);
 }
+
+void
+fixture_accept(struct fixture *f, uint64_t system, int64_t time_us)
+{
+    struct hq_error err = {0};
+    struct hq_audit_record record = {.kind = HQ_AUDIT_LINEAGE_ACCEPTED,
+                                     .cluster = FIXTURE_CLUSTER,
+                                     .time_us = time_us,
+                                     .who = "ada",
+                                     .host = "h",
+                                     .program = "p",
+                                     .reason = "moved",
+                                     .system_identifier = system};
+
+    ASSERT_OK(hq_audit_write(&f->writer, &record, &err), &err);
+}

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "catalog/catalog.h"
+#include "outcome.h"
 #include "pipeline/backup_writer.h"
 #include "repository/wal.h"
 #include "storage/memory.h"
@@ -41,20 +42,6 @@ struct fixture {
     uint64_t
         system; /**< what backups and WAL are of: FIXTURE_SYSTEM unless a test says otherwise */
 };
-
-#define ASSERT_OK(call, err)                                                                       \
-    do {                                                                                           \
-        if ((call) != 0)                                                                           \
-            fail_msg("%s: %s", #call, (err)->message);                                             \
-    } while (0)
-
-#define ASSERT_CODE(call, err, expected)                                                           \
-    do {                                                                                           \
-        assert_int_equal((call), -1);                                                              \
-        if ((err)->code != (expected))                                                             \
-            fail_msg("%s: %s, not %s: %s", #call, hq_code_name((err)->code),                       \
-                     hq_code_name(expected), (err)->message);                                      \
-    } while (0)
 
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
@@ -119,5 +106,8 @@ void fixture_object(struct fixture *f, const char *prefix, size_t number,
                     char out[HQ_OBJECT_NAME_MAX + 1]);
 /** Open the catalog again, as a program that starts would. */
 void fixture_reopen_catalog(struct fixture *f);
+
+/** Write the record that @p system is the cluster from @p time_us on. */
+void fixture_accept(struct fixture *f, uint64_t system, int64_t time_us);
 
 #endif

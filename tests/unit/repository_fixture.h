@@ -7,6 +7,7 @@
 #define HQ_TESTS_REPOSITORY_FIXTURE_H
 
 #include "base/cleanup.h"
+#include "outcome.h"
 #include "repository/index.h"
 #include "repository/manifest.h"
 #include "repository/object.h"
@@ -22,20 +23,6 @@ struct fixture {
     struct hq_chunk_ids *ids;
     struct hq_compressor *compressor;
 };
-
-#define ASSERT_OK(call, err)                                                                       \
-    do {                                                                                           \
-        if ((call) != 0)                                                                           \
-            fail_msg("%s: %s", #call, (err)->message);                                             \
-    } while (0)
-
-#define ASSERT_CODE(call, err, expected)                                                           \
-    do {                                                                                           \
-        assert_int_equal((call), -1);                                                              \
-        if ((err)->code != (expected))                                                             \
-            fail_msg("%s: %s, not %s: %s", #call, hq_code_name((err)->code),                       \
-                     hq_code_name(expected), (err)->message);                                      \
-    } while (0)
 
 static inline int
 fixture_setup(void **state)

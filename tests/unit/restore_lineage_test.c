@@ -23,28 +23,12 @@ static const struct fixture_backup back = {.id = "20260701T080000Z-00000004",
                                            .start_lsn = 0x2500028,
                                            .stop_lsn = 0x2500100};
 
-static void
-accept(struct fixture *f, uint64_t system, int64_t time_us)
-{
-    struct hq_error err = {0};
-    struct hq_audit_record record = {.kind = HQ_AUDIT_LINEAGE_ACCEPTED,
-                                     .cluster = FIXTURE_CLUSTER,
-                                     .time_us = time_us,
-                                     .who = "ada",
-                                     .host = "h",
-                                     .program = "p",
-                                     .reason = "moved",
-                                     .system_identifier = system};
-
-    ASSERT_OK(hq_audit_write(&f->writer, &record, &err), &err);
-}
-
 /* From hour 4 on the cluster is another system, with a backup at 5 and commits up to 6. */
 static void
 move(struct fixture *f)
 {
     fill(f);
-    accept(f, OTHER, AT(4));
+    fixture_accept(f, OTHER, AT(4));
     f->system = OTHER;
     fixture_backup_cluster(f, &moved);
     (void)fixture_wal(f, 1, SEGMENT(0), SEGMENT(1), AT(5));
@@ -55,7 +39,7 @@ move(struct fixture *f)
 static void
 move_back(struct fixture *f)
 {
-    accept(f, FIXTURE_SYSTEM, AT(7));
+    fixture_accept(f, FIXTURE_SYSTEM, AT(7));
     f->system = FIXTURE_SYSTEM;
     (void)fixture_wal(f, 1, SEGMENT(4), SEGMENT(5), AT(7));
     (void)fixture_wal(f, 1, SEGMENT(5), SEGMENT(6), AT(8));

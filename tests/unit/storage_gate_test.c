@@ -11,27 +11,7 @@
 #include "base/cleanup.h"
 #include "storage/gate.h"
 #include "storage/memory.h"
-
-static struct hq_store *
-open_store(const char *url)
-{
-    struct hq_store_options options = {.url = url};
-    struct hq_store *store = NULL;
-    struct hq_error err;
-
-    if (hq_store_open(&options, &store, &err) != 0)
-        fail_msg("%s", err.message);
-    return store;
-}
-
-static int
-count(const struct hq_object_info *object, void *context, struct hq_error *err)
-{
-    (void)object;
-    (void)err;
-    ++*(int *)context;
-    return 0;
-}
+#include "store_checks.h"
 
 /* Every operation, each with success or TRANSIENT. @return how many succeeded. */
 static int
@@ -42,13 +22,13 @@ use_all(struct hq_store *store)
     struct hq_object_info info;
     struct hq_error err[7] = {0};
     int64_t now_us;
-    int listed = 0;
+    unsigned listed = 0;
     const int results[] = {
         hq_store_put_bytes(store, "a/b", "text", 4, &err[0]),
         hq_store_get(store, "a/b", 1, 2, &part, &err[1]),
         hq_store_get_all(store, "a/b", 10, &whole, &err[2]),
         hq_store_head(store, "a/b", &info, &err[3]),
-        hq_store_list(store, "", count, &listed, &err[4]),
+        hq_store_list(store, "", count_object, &listed, &err[4]),
         hq_store_time(store, &now_us, &err[5]),
         hq_store_delete(store, "a/b", &err[6]),
     };
@@ -71,9 +51,9 @@ static void
 nothing_passes_a_closed_gate(void **state)
 {
     struct hq_error err = {0};
-    struct hq_store *inner = open_store("memory:gate");
+    struct hq_store *inner = open_store("memory:gate", false);
     struct hq_store *gate = hq_gate_new(inner, &err);
-    struct hq_store *beside = open_store("memory:gate");
+    struct hq_store *beside = open_store("memory:gate", false);
     struct hq_object_info info;
 
     (void)state;

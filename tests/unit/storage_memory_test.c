@@ -16,23 +16,12 @@
 #include "base/cleanup.h"
 #include "storage/memory.h"
 #include "storage_conformance.h"
-
-static struct hq_store *
-open_store(const char *url)
-{
-    struct hq_store_options options = {.url = url};
-    struct hq_store *store = NULL;
-    struct hq_error err;
-
-    if (hq_store_open(&options, &store, &err) != 0)
-        fail_msg("%s", err.message);
-    return store;
-}
+#include "store_checks.h"
 
 static int
 set_up(void **state)
 {
-    *state = open_store("memory:test");
+    *state = open_store("memory:test", false);
     return 0;
 }
 
@@ -61,25 +50,6 @@ holds(struct hq_store *store, const char *name, const char *text)
            strcmp(hq_buf_text(&out), text) == 0;
 }
 
-static int
-count(const struct hq_object_info *object, void *context, struct hq_error *err)
-{
-    (void)object;
-    (void)err;
-    ++*(unsigned *)context;
-    return 0;
-}
-
-static unsigned
-objects_in(struct hq_store *store)
-{
-    struct hq_error err;
-    unsigned n = 0;
-
-    assert_int_equal(hq_store_list(store, "", count, &n, &err), 0);
-    return n;
-}
-
 static void
 objects_outlive_handles(void **state)
 {
@@ -87,11 +57,11 @@ objects_outlive_handles(void **state)
     struct hq_error err;
 
     assert_int_equal(put(store, "a", "1", &err), 0);
-    struct hq_store *other = open_store("memory:other");
+    struct hq_store *other = open_store("memory:other", false);
     assert_int_equal(objects_in(other), 0);
     hq_store_close(other);
     hq_store_close(store);
-    store = *state = open_store("memory:test");
+    store = *state = open_store("memory:test", false);
     assert_true(holds(store, "a", "1"));
     hq_memory_reset();
     assert_int_equal(objects_in(store), 0);
@@ -170,7 +140,8 @@ step(struct hq_store *store, unsigned number, struct hq_error *err)
     case 5:
         return hq_store_head(store, "packs/00/a", &info, err);
     case 6:
-        return hq_store_list(store, "", count, &n, err) != 0 || hq_store_time(store, &now, err) != 0
+        return hq_store_list(store, "", count_object, &n, err) != 0 ||
+                       hq_store_time(store, &now, err) != 0
                    ? -1
                    : 0;
     default:
@@ -252,7 +223,7 @@ crash_ends_handles(void **state)
     assert_int_equal(hq_store_delete(store, "a", &err), -1);
     assert_int_equal(hq_store_head(store, "a", &info, &err), -1);
 
-    struct hq_store *restarted = open_store("memory:test");
+    struct hq_store *restarted = open_store("memory:test", false);
     assert_true(holds(restarted, "a", "1"));
     assert_int_equal(put(restarted, "b", "1", &err), 0);
     hq_store_close(restarted);
@@ -300,7 +271,7 @@ crash_under_way(void **state)
         assert_int_equal(pthread_join(thread[i], NULL), 0);
         stored += writer[i].stored;
     }
-    struct hq_store *restarted = open_store("memory:test");
+    struct hq_store *restarted = open_store("memory:test", false);
     assert_true(stored > 0);
     assert_int_equal(objects_in(restarted), stored);
     hq_store_close(restarted);

@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "storage_conformance.h"
+#include "store_checks.h"
 
 static char area[] = "/tmp/hq-posix-XXXXXX";
 
@@ -27,18 +28,6 @@ struct repository {
     char root[128];
     struct hq_store *store;
 };
-
-static struct hq_store *
-open_store(const char *root, bool create)
-{
-    struct hq_store_options options = {.url = root, .create = create};
-    struct hq_store *store = NULL;
-    struct hq_error err;
-
-    if (hq_store_open(&options, &store, &err) != 0)
-        fail_msg("%s", err.message);
-    return store;
-}
 
 static int
 set_up(void **state)
@@ -87,25 +76,6 @@ expect_code(int rc, const struct hq_error *err, enum hq_code code)
     assert_int_equal(rc, -1);
     if (err->code != code)
         fail_msg("%s, expected %s: %s", hq_code_name(err->code), hq_code_name(code), err->message);
-}
-
-static int
-count(const struct hq_object_info *object, void *context, struct hq_error *err)
-{
-    (void)object;
-    (void)err;
-    ++*(unsigned *)context;
-    return 0;
-}
-
-static unsigned
-objects_in(struct hq_store *store)
-{
-    struct hq_error err;
-    unsigned n = 0;
-
-    assert_int_equal(hq_store_list(store, "", count, &n, &err), 0);
-    return n;
 }
 
 static unsigned

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "storage/storage.h"
+#include "store_checks.h"
 
 enum {
     DISK = 4 << 20
@@ -58,25 +59,6 @@ expect_no_space(int rc, const struct hq_error *err, const char *name)
     if (err->code != HQ_E_NO_SPACE)
         fail_msg("%s: %s", hq_code_name(err->code), err->message);
     assert_non_null(strstr(err->message, name));
-}
-
-static int
-count(const struct hq_object_info *object, void *context, struct hq_error *err)
-{
-    (void)object;
-    (void)err;
-    ++*(unsigned *)context;
-    return 0;
-}
-
-static unsigned
-objects_in(struct hq_store *store)
-{
-    struct hq_error err;
-    unsigned n = 0;
-
-    assert_int_equal(hq_store_list(store, "", count, &n, &err), 0);
-    return n;
 }
 
 /* A failed put gives its room back and leaves the old object; then less fits again. */
