@@ -13,7 +13,8 @@ python3-psycopg2 prometheus"
 
 # Servers of other major versions are npm packages; a node that brings its own npm will do.
 command -v npm >/dev/null || test="$test nodejs npm"
-bench="$build python3 procps openssl curl ceph-mon ceph-osd radosgw ceph-common pgbackrest linux-perf"
+bench="$build python3 procps openssl curl ceph-mon ceph-osd radosgw ceph-common pgbackrest
+restic borgbackup zstd linux-perf"
 
 case "${1:-build}" in
 build) wanted=$build ;;
