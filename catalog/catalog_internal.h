@@ -16,6 +16,7 @@ struct hq_catalog {
     pthread_mutex_t lock; /**< around every statement or transaction */
     pthread_mutex_t sync; /**< around a whole synchronisation: it owns the table `seen` */
     sqlite3_stmt *known;  /**< hq_catalog_chunk_known's, prepared once */
+    sqlite3_stmt *place;  /**< hq_catalog_chunk_place's */
     bool is_new;
 };
 

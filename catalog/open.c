@@ -82,15 +82,23 @@ try_open(struct hq_catalog *c, const char *repository_id, struct hq_error *err)
                           "SELECT 1 FROM chunks JOIN packs ON number = pack"
                           " WHERE id = ? AND present LIMIT 1",
                           err);
-    return c->known == NULL ? -1 : 0;
+    if (c->known == NULL)
+        return -1;
+    c->place = db_prepare(c,
+                          "SELECT name, type, frame, offset, stored, raw, kind, codec"
+                          " FROM chunks JOIN packs ON number = pack WHERE id = ? AND present"
+                          " LIMIT 1",
+                          err);
+    return c->place == NULL ? -1 : 0;
 }
 
 static void
 close_database(struct hq_catalog *c)
 {
     sqlite3_finalize(c->known);
+    sqlite3_finalize(c->place);
     sqlite3_close(c->db);
-    c->known = NULL;
+    c->known = c->place = NULL;
     c->db = NULL;
 }
 

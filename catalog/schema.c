@@ -54,6 +54,16 @@ static const char *const migrations[] = {
     "  time INTEGER NOT NULL, who TEXT NOT NULL, host TEXT NOT NULL, program TEXT NOT NULL,"
     "  reason TEXT NOT NULL, system_identifier INTEGER NOT NULL, timeline INTEGER NOT NULL,"
     "  from_lsn INTEGER NOT NULL, to_lsn INTEGER NOT NULL) WITHOUT ROWID;",
+
+    /* Whether anything was lost since a backup was whole: until then its chunks need no look. */
+    "ALTER TABLE identity ADD COLUMN losses INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE intact (cluster TEXT NOT NULL, backup TEXT NOT NULL, losses INTEGER NOT NULL,"
+    "  PRIMARY KEY (cluster, backup)) WITHOUT ROWID;"
+    "CREATE TRIGGER pack_missing AFTER UPDATE OF present ON packs"
+    "  WHEN old.present AND NOT new.present"
+    "  BEGIN UPDATE identity SET losses = losses + 1; END;"
+    "CREATE TRIGGER pack_forgotten AFTER DELETE ON packs WHEN old.present"
+    "  BEGIN UPDATE identity SET losses = losses + 1; END;",
 };
 
 static const int newest = (int)(sizeof migrations / sizeof migrations[0]);

@@ -3,16 +3,10 @@
 
 #include "backup_writer_internal.h"
 #include "base/cleanup.h"
-#include "base/crashpoint.h"
 
 /* Manifest streams are cut finer than files: an entry is some 100 bytes (docs/format.md §7). */
 static const struct hq_chunking manifest_sizes = {
     .minimum = 16384, .average = 65536, .maximum = 262144};
-
-/* Keeps an index well under the format's limit of 1,048,576 entries. */
-enum {
-    INDEX_ENTRIES = 500000
-};
 
 static int
 compare_paths(const void *a, const void *b)
@@ -20,18 +14,6 @@ compare_paths(const void *a, const void *b)
     const struct record *const *x = a, *const *y = b;
 
     return strcmp((*x)->entry.path, (*y)->entry.path);
-}
-
-static int
-store_page_map(struct stage *stage, struct record *record, struct hq_buf *scratch,
-               struct hq_error *err)
-{
-    scratch->len = 0;
-    if (hq_page_map_encode(&record->map, scratch, err) != 0)
-        return -1;
-    record->entry.page_map.raw = (uint32_t)scratch->len;
-    return stage_store(stage, HQ_CHUNK_PAGE_MAP, scratch->data, scratch->len,
-                       &record->entry.page_map.id, err);
 }
 
 /* Store whole manifest chunks from the front of @p stream; with @p last, all of it. */
@@ -67,8 +49,6 @@ write_manifest(struct hq_backup_writer *w, struct stage *stage, struct hq_root *
 {
     HQ_AUTO(hq_buf_clear)
     struct hq_buf stream = {0};
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf scratch = {0};
     struct hq_chunker chunker;
     size_t root_cap = 0;
 
@@ -76,16 +56,7 @@ write_manifest(struct hq_backup_writer *w, struct stage *stage, struct hq_root *
     if (w->record_count > 0)
         qsort(w->records, w->record_count, sizeof *w->records, compare_paths);
     for (size_t i = 0; i < w->record_count; i++) {
-        struct record *record = w->records[i];
-
-        if (record->entry.type == HQ_ENTRY_RELATION &&
-            store_page_map(stage, record, &scratch, err) != 0)
-            return hq_error_prefix(err, "%s", record->entry.path);
-        record->entry.chunks = record->refs;
-        record->entry.chunk_count = record->ref_count;
-        record->entry.damaged = record->damaged;
-        record->entry.damaged_count = record->damaged_count;
-        if (hq_entry_encode(&record->entry, &stream, err) != 0 ||
+        if (hq_entry_encode(&w->records[i]->entry, &stream, err) != 0 ||
             cut_manifest(stage, &chunker, &stream, false, root, &root_cap, err) != 0)
             return -1;
         root->manifest_entries++;
@@ -95,45 +66,17 @@ write_manifest(struct hq_backup_writer *w, struct stage *stage, struct hq_root *
     return stage_flush(stage, err);
 }
 
-static int
-publish_indexes(struct hq_backup_writer *w, struct hq_error *err)
-{
-    size_t begin = 0;
-
-    while (begin < w->published_count) {
-        struct hq_pack *const *packs = w->published + begin;
-        size_t count = 0, entries = 0;
-        struct hq_id id;
-
-        while (begin + count < w->published_count &&
-               (count == 0 || entries + packs[count]->count <= INDEX_ENTRIES))
-            entries += packs[count++]->count;
-        HQ_CRASH_POINT("backup.index.before-put");
-        if (hq_index_write(w->options.repository, packs, count, &id, err) != 0)
-            return -1;
-        HQ_CRASH_POINT("backup.index.after-put");
-        if (hq_catalog_add_index(w->options.catalog, &id, packs, count, err) != 0)
-            return -1;
-        begin += count;
-    }
-    return 0;
-}
-
 int
 hq_backup_writer_finish(struct hq_backup_writer *w, struct hq_root *root,
                         struct hq_backup_statistics *statistics, struct hq_error *err)
 {
-    HQ_AUTO(stage_clear)
-    struct stage stage = {0};
-
     hq_queue_close(w->jobs);
     writer_join_workers(w);
-    if (writer_check(w, err) != 0 || stage_init(&stage, w, HQ_PACK_METADATA, err) != 0 ||
-        write_manifest(w, &stage, root, err) != 0)
+    if (writer_check(w, err) != 0 || write_manifest(w, &w->metadata, root, err) != 0)
         return -1;
     hq_queue_close(w->packs);
     writer_join_uploaders(w);
-    if (writer_check(w, err) != 0 || publish_indexes(w, err) != 0)
+    if (writer_check(w, err) != 0 || writer_publish_index(w, 0, err) != 0)
         return -1;
     *statistics = w->statistics;
     root->files = w->statistics.files;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backup_writer_internal.h"
+#include "backup_file.h"
 
 static void
 drop_pack(void *pack)
@@ -58,16 +58,19 @@ hq_backup_writer_new(const struct hq_backup_writer_options *options, struct hq_b
 {
     struct hq_backup_writer *w = calloc(1, sizeof *w);
 
-    assert(options->workers >= 1 && options->uploaders >= 1);
+    assert(options->uploaders >= 1);
     *out = NULL;
     if (w == NULL)
         return hq_fail(err, HQ_E_NOMEM, "backup writer");
     w->options = *options;
     pthread_mutex_init(&w->lock, NULL);
+    pthread_mutex_init(&w->metadata_lock, NULL);
+    pthread_mutex_init(&w->index_lock, NULL);
     hq_chunker_init(&w->chunker, options->repository->keyring, &options->repository->chunking);
     if ((w->ids = hq_chunk_ids_new(options->repository->keyring, err)) == NULL ||
-        (w->jobs = hq_queue_new(2 * (size_t)options->workers, free, err)) == NULL ||
-        (w->packs = hq_queue_new(1, drop_pack, err)) == NULL || start_threads(w, err) != 0) {
+        (w->jobs = hq_queue_new(2 * (size_t)options->workers + 1, free, err)) == NULL ||
+        (w->packs = hq_queue_new(1, drop_pack, err)) == NULL ||
+        stage_init(&w->metadata, w, HQ_PACK_METADATA, err) != 0 || start_threads(w, err) != 0) {
         hq_backup_writer_free(w);
         return -1;
     }
@@ -109,12 +112,59 @@ hq_backup_writer_free(struct hq_backup_writer *w)
     for (size_t i = 0; i < w->published_count; i++)
         hq_pack_free(w->published[i]);
     free(w->published);
+    while (w->files != NULL)
+        file_free(w->files);
     for (size_t i = 0; i < w->record_count; i++)
         record_free(w->records[i]);
     free(w->records);
     id_set_clear(&w->stored);
     hq_buf_clear(&w->pending);
+    stage_clear(&w->metadata);
     hq_chunk_ids_free(w->ids);
+    pthread_mutex_destroy(&w->index_lock);
+    pthread_mutex_destroy(&w->metadata_lock);
     pthread_mutex_destroy(&w->lock);
     free(w);
+}
+
+int
+writer_add_record(struct hq_backup_writer *w, struct record *record, struct hq_error *err)
+{
+    void *records;
+    int failed;
+
+    pthread_mutex_lock(&w->lock);
+    records = w->records;
+    failed = array_grow(&records, &w->record_cap, w->record_count, sizeof(struct record *), err);
+    w->records = records;
+    if (failed == 0)
+        w->records[w->record_count++] = record;
+    pthread_mutex_unlock(&w->lock);
+    if (failed != 0)
+        record_free(record);
+    return failed;
+}
+
+int
+hq_backup_writer_entry(struct hq_backup_writer *w, const struct hq_entry *entry,
+                       struct hq_error *err)
+{
+    struct record *record;
+
+    assert(entry->type == HQ_ENTRY_DIRECTORY || entry->type == HQ_ENTRY_SYMLINK);
+    if (writer_check(w, err) != 0 || (record = record_new(entry, err)) == NULL)
+        return -1;
+    return writer_add_record(w, record, err);
+}
+
+int
+writer_store_metadata(struct hq_backup_writer *w, enum hq_chunk_kind kind, const void *raw,
+                      size_t len, struct hq_id *id, struct hq_error *err)
+{
+    int failed;
+
+    pthread_mutex_lock(&w->metadata_lock);
+    failed = stage_store(&w->metadata, kind, raw, len, id, err);
+    pthread_mutex_unlock(&w->metadata_lock);
+    return failed;
 }

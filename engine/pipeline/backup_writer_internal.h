@@ -11,54 +11,17 @@
 #include "id_set.h"
 #include "pipeline/backup_writer.h"
 #include "pipeline/chunker.h"
-#include "repository/pagemap.h"
+#include "pipeline/lane.h"
+#include "record.h"
+#include "stage.h"
 
-/*
- * One entry of the manifest in the making. The source thread creates and extends it; workers fill
- * in ids of chunks that were appended before. Both hold writer->lock while they touch refs or map.
- */
-struct record {
-    struct hq_entry
-        entry; /**< path and target owned; chunks, page_map and damaged set at the end */
-    struct hq_chunk_ref *refs;
-    size_t ref_count, ref_cap;
-    struct hq_page_map map;
-    uint32_t *damaged;
-    size_t damaged_count, damaged_cap;
-};
-
-struct record *record_new(const struct hq_entry *entry, struct hq_error *err) HQ_MUST_CHECK;
-void record_free(struct record *record);
-/** Append a chunk whose id is not known yet; @p number says which it is. */
-int record_add_ref(struct record *record, uint32_t raw, uint32_t *number,
-                   struct hq_error *err) HQ_MUST_CHECK;
-
-/** A chunk on its way to a worker; owns its bytes. */
+/** What a worker of the writer's own does: a stretch of pages, or a chunk of a plain file. */
 struct job {
-    struct record *record; /**< borrowed: records outlive all jobs */
-    uint32_t number;       /**< of the chunk in refs or map.chunks */
-    enum hq_chunk_kind kind;
+    struct hq_backup_file *file; /**< a hold on it */
+    uint32_t number;             /**< the stretch's first block, or the chunk's number */
     size_t len;
     uint8_t bytes[];
 };
-
-/** One open pack and what filling it needs: a worker's, or the finisher's for metadata. */
-struct stage {
-    struct hq_backup_writer *writer;
-    enum hq_pack_type type;
-    struct hq_pack_writer *pack; /**< NULL until the first chunk */
-    struct hq_compressor *compressor;
-    struct hq_buf frame;
-};
-
-int stage_init(struct stage *s, struct hq_backup_writer *w, enum hq_pack_type type,
-               struct hq_error *err) HQ_MUST_CHECK;
-void stage_clear(struct stage *s);
-/** Identify the bytes and store them unless the repository has them. */
-int stage_store(struct stage *s, enum hq_chunk_kind kind, const void *raw, size_t len,
-                struct hq_id *id, struct hq_error *err) HQ_MUST_CHECK;
-/** Hand the open pack, if any, to the uploaders. */
-int stage_flush(struct stage *s, struct hq_error *err) HQ_MUST_CHECK;
 
 struct hq_backup_writer {
     struct hq_backup_writer_options options;
@@ -70,21 +33,26 @@ struct hq_backup_writer {
     pthread_t *threads;     /**< workers, then uploaders */
     unsigned workers_running, uploaders_running;
 
-    pthread_mutex_t lock; /**< guards what follows and the records' chunk lists */
-    struct id_set stored;
+    pthread_mutex_t metadata_lock; /**< guards metadata; taken before lock */
+    struct stage metadata;         /**< page maps, page sums, and in the end the manifest */
+    pthread_mutex_t index_lock;    /**< one index at a time; taken before lock */
+
+    pthread_mutex_t lock; /**< guards what follows, and what files say it guards */
+    struct id_set stored; /**< chunks of this backup that the catalog does not know yet */
     struct hq_backup_statistics statistics;
-    struct hq_pack **published; /**< packs whose put returned, without bytes */
+    struct hq_pack **published; /**< packs whose put returned and that no index names yet */
     size_t published_count, published_cap;
+    uint64_t published_entries;
+    struct record **records;
+    size_t record_count, record_cap;
+    struct hq_backup_file *files; /**< those under way, a list */
     bool failed;
     struct hq_error failure;
 
     /* The source thread's own. */
-    struct record **records;
-    size_t record_count, record_cap;
-    struct record *open; /**< file being written, the last of records */
-    uint32_t block_size;
-    struct hq_buf pending; /**< bytes not yet cut into a chunk */
-    uint64_t received;     /**< bytes of the open file so far */
+    struct hq_backup_file *open; /**< file being written */
+    struct hq_buf pending;       /**< bytes not yet given to a worker */
+    uint64_t received;           /**< bytes of the open file so far */
 };
 
 /** Remember the first failure and stop every thread. */
@@ -96,8 +64,14 @@ void *writer_upload(void *writer);
 /** Wait for the workers (jobs closed), or for the uploaders (packs closed). */
 void writer_join_workers(struct hq_backup_writer *w);
 void writer_join_uploaders(struct hq_backup_writer *w);
-/** Double an array of pointers or values when it is full. */
-int array_grow(void **array, size_t *cap, size_t count, size_t item,
-               struct hq_error *err) HQ_MUST_CHECK;
+/** Add a record, which the writer owns from now on in any case. */
+int writer_add_record(struct hq_backup_writer *w, struct record *record,
+                      struct hq_error *err) HQ_MUST_CHECK;
+/** Put metadata by way of the one stage for it. Any thread. */
+int writer_store_metadata(struct hq_backup_writer *w, enum hq_chunk_kind kind, const void *raw,
+                          size_t len, struct hq_id *id, struct hq_error *err) HQ_MUST_CHECK;
+/** Publish an index of the packs that none names yet, when they hold @p entries chunks or more. */
+int writer_publish_index(struct hq_backup_writer *w, uint64_t entries,
+                         struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

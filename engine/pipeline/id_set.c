@@ -63,3 +63,25 @@ id_set_add(struct id_set *set, const struct hq_id *id, struct hq_error *err)
     set->count++;
     return 1;
 }
+
+int
+id_set_subtract(struct id_set *set, const struct id_set *other, struct hq_error *err)
+{
+    static const struct hq_id zero;
+    struct id_set rest = {0};
+
+    for (size_t i = 0; i < set->capacity; i++) {
+        const struct hq_id *id = &set->slots[i];
+
+        if (hq_id_compare(id, &zero) == 0 ||
+            (other->capacity > 0 && hq_id_compare(find(other, id), id) == 0))
+            continue;
+        if (id_set_add(&rest, id, err) < 0) {
+            id_set_clear(&rest);
+            return -1;
+        }
+    }
+    id_set_clear(set);
+    *set = rest;
+    return 0;
+}

@@ -19,4 +19,8 @@ void id_set_clear(struct id_set *set);
 /** @return 1 added, 0 was there, -1 NOMEM. */
 int id_set_add(struct id_set *set, const struct hq_id *id, struct hq_error *err) HQ_MUST_CHECK;
 
+/** Remove what is in @p other. */
+int id_set_subtract(struct id_set *set, const struct id_set *other,
+                    struct hq_error *err) HQ_MUST_CHECK;
+
 #endif

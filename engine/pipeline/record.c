@@ -1,18 +1,17 @@
+#include "record.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "backup_writer_internal.h"
 
 int
 array_grow(void **array, size_t *cap, size_t count, size_t item, struct hq_error *err)
 {
     size_t wanted = *cap == 0 ? 8 : 2 * *cap;
-    size_t bytes;
     void *bigger;
 
     if (count < *cap)
         return 0;
-    if (__builtin_mul_overflow(wanted, item, &bytes) || (bigger = realloc(*array, bytes)) == NULL)
+    if ((bigger = reallocarray(*array, wanted, item)) == NULL)
         return hq_fail(err, HQ_E_NOMEM, "array of %zu items", wanted);
     *array = bigger;
     *cap = wanted;
@@ -49,12 +48,11 @@ record_free(struct record *record)
     free((void *)(uintptr_t)record->entry.target);
     free(record->refs);
     free(record->damaged);
-    hq_page_map_clear(&record->map);
     free(record);
 }
 
 int
-record_add_ref(struct record *record, uint32_t raw, uint32_t *number, struct hq_error *err)
+record_add_ref(struct record *record, uint32_t raw, const struct hq_id *id, struct hq_error *err)
 {
     void *refs = record->refs;
 
@@ -63,7 +61,27 @@ record_add_ref(struct record *record, uint32_t raw, uint32_t *number, struct hq_
     if (array_grow(&refs, &record->ref_cap, record->ref_count, sizeof *record->refs, err) != 0)
         return -1;
     record->refs = refs;
-    record->refs[record->ref_count] = (struct hq_chunk_ref){.raw = raw};
-    *number = (uint32_t)record->ref_count++;
+    record->refs[record->ref_count++] = (struct hq_chunk_ref){.id = *id, .raw = raw};
     return 0;
+}
+
+int
+record_add_damaged(struct record *record, uint32_t block, struct hq_error *err)
+{
+    void *damaged = record->damaged;
+
+    if (array_grow(&damaged, &record->damaged_cap, record->damaged_count, sizeof block, err) != 0)
+        return -1;
+    record->damaged = damaged;
+    record->damaged[record->damaged_count++] = block;
+    return 0;
+}
+
+void
+record_close(struct record *record)
+{
+    record->entry.chunks = record->refs;
+    record->entry.chunk_count = record->ref_count;
+    record->entry.damaged = record->damaged;
+    record->entry.damaged_count = record->damaged_count;
 }

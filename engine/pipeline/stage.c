@@ -1,3 +1,5 @@
+#include "stage.h"
+
 #include "backup_writer_internal.h"
 
 int

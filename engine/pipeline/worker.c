@@ -1,41 +1,66 @@
 #include <stdlib.h>
 
-#include "backup_writer_internal.h"
+#include "backup_file.h"
 #include "base/crashpoint.h"
+#include "lane_internal.h"
+#include "postgres/page.h"
+
+/* An index is published before the end as well, so that what must be remembered stays bounded. */
+enum {
+    INDEX_ENTRIES = 200000
+};
 
 /* The id goes where the source thread left a place for it. */
-static void
-deliver(struct hq_backup_writer *w, const struct job *job, const struct hq_id *id)
+static int
+store_chunk(struct hq_backup_lane *lane, const struct job *job, struct hq_error *err)
 {
-    pthread_mutex_lock(&w->lock);
-    if (job->kind == HQ_CHUNK_PAGES)
-        job->record->map.chunks[job->number].id = *id;
-    else
-        job->record->refs[job->number].id = *id;
-    pthread_mutex_unlock(&w->lock);
+    struct hq_id id;
+
+    if (stage_store(&lane->stage, HQ_CHUNK_DATA, job->bytes, job->len, &id, err) != 0)
+        return hq_error_prefix(err, "%s", job->file->record->entry.path);
+    pthread_mutex_lock(&lane->writer->lock);
+    job->file->record->refs[job->number].id = id;
+    pthread_mutex_unlock(&lane->writer->lock);
+    return hq_backup_file_release(job->file, err);
 }
 
 static int
-work(struct hq_backup_writer *w, struct stage *stage, struct hq_error *err)
+store_stretch(struct hq_backup_lane *lane, const struct job *job, struct hq_error *err)
+{
+    const struct hq_backup_file *file = job->file;
+    uint32_t count = (uint32_t)(job->len / file->block_size);
+    bool *damaged = calloc((size_t)count + 1, sizeof *damaged);
+    int failed;
+
+    if (damaged == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "stretch of %u pages", count);
+    for (uint32_t i = 0; file->verify_before > 0 && i < count; i++)
+        damaged[i] = hq_page_damaged(job->bytes + (size_t)i * file->block_size, file->block_size,
+                                     file->first_block + job->number + i, file->verify_before);
+    failed = hq_backup_lane_begin(lane, job->file, job->number, err) != 0 ||
+             hq_backup_lane_pages(lane, job->bytes, count, damaged, err) != 0 ||
+             hq_backup_lane_end(lane, err) != 0;
+    free(damaged);
+    return failed ? -1 : 0;
+}
+
+static int
+work(struct hq_backup_writer *w, struct hq_backup_lane *lane, struct hq_error *err)
 {
     enum hq_queue_result got;
     void *item;
 
     while ((got = hq_queue_pop(w->jobs, &item)) == HQ_QUEUE_OK) {
         struct job *job = item;
-        struct hq_id id;
-        int failed = stage_store(stage, job->kind, job->bytes, job->len, &id, err);
+        bool pages = job->file->record->entry.type == HQ_ENTRY_RELATION;
+        int failed = (pages ? store_stretch : store_chunk)(lane, job, err);
 
-        if (failed == 0)
-            deliver(w, job, &id);
-        else
-            hq_error_prefix(err, "%s", job->record->entry.path);
         free(job);
         if (failed != 0)
             return -1;
     }
     /* An aborted queue means that somebody else's failure is the one to report. */
-    return got == HQ_QUEUE_END ? stage_flush(stage, err) : 0;
+    return got == HQ_QUEUE_END ? hq_backup_lane_finish(lane, err) : 0;
 }
 
 void *
@@ -43,11 +68,11 @@ writer_work(void *writer)
 {
     struct hq_backup_writer *w = writer;
     struct hq_error err = {0};
-    struct stage stage = {0};
+    struct hq_backup_lane *lane;
 
-    if (stage_init(&stage, w, HQ_PACK_DATA, &err) != 0 || work(w, &stage, &err) != 0)
+    if (hq_backup_lane_new(w, &lane, &err) != 0 || work(w, lane, &err) != 0)
         writer_fail(w, &err);
-    stage_clear(&stage);
+    hq_backup_lane_free(lane);
     return NULL;
 }
 
@@ -66,6 +91,7 @@ publish(struct hq_backup_writer *w, struct hq_pack *pack, struct hq_error *err)
     if (result == 0) {
         w->published = published;
         w->published[w->published_count++] = pack;
+        w->published_entries += pack->count;
         w->statistics.packs++;
         w->statistics.stored_bytes += pack->size;
     }
@@ -98,6 +124,8 @@ writer_upload(void *writer)
 
         if (upload(w, item, &err) != 0) {
             hq_pack_free(item);
+            writer_fail(w, &err);
+        } else if (writer_publish_index(w, INDEX_ENTRIES, &err) != 0) {
             writer_fail(w, &err);
         }
     }

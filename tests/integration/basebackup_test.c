@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "postgres/basebackup.h"
+#include "postgres/page.h"
 
 struct hq_backup_writer {
     const char *directory;
@@ -30,7 +31,9 @@ struct hq_backup_writer {
     int fd;
     int64_t slow_us;
     uint64_t relations, files, size;
-    uint64_t announced; /* of the open relation file; 0: a plain one */
+    uint64_t announced;  /* of the open relation file; 0: a plain one */
+    struct hq_buf pages; /* of it */
+    struct hq_backup_file_options open;
 };
 
 static atomic_int stop;
@@ -65,14 +68,17 @@ hq_backup_writer_entry(struct hq_backup_writer *w, const struct hq_entry *entry,
 }
 
 int
-hq_backup_writer_file_begin(struct hq_backup_writer *w, const struct hq_entry *entry,
-                            uint32_t block_size, struct hq_error *err)
+hq_backup_writer_file_begin(struct hq_backup_writer *w,
+                            const struct hq_backup_file_options *options, struct hq_error *err)
 {
+    const struct hq_entry *entry = options->entry;
     bool relation = entry->type == HQ_ENTRY_RELATION;
 
     w->size = 0;
+    w->open = *options;
+    w->pages.len = 0;
     w->announced = relation ? entry->size : 0;
-    if (relation && (entry->size == 0 || entry->size % block_size != 0))
+    if (relation && (entry->size == 0 || entry->size % options->block_size != 0))
         return hq_fail(err, HQ_E_INTERNAL, "%s: size %" PRIu64, entry->path, entry->size);
     relation ? w->relations++ : w->files++;
     if (!relation && strncmp(entry->path, "base/", 5) == 0)
@@ -88,15 +94,23 @@ hq_backup_writer_data(struct hq_backup_writer *w, const void *data, size_t len,
     if (w->slow_us > 0)
         (void)usleep((useconds_t)w->slow_us);
     w->size += len;
+    if (w->announced != 0)
+        hq_buf_put(&w->pages, data, len);
     return hq_io_write(w->fd, data, len, w->path, err);
 }
 
-int
-hq_backup_writer_damaged(struct hq_backup_writer *w, uint32_t block, struct hq_error *err)
+/* What the writer's workers would find. */
+static void
+print_damage(const struct hq_backup_writer *w)
 {
-    (void)err;
-    printf("damaged %s %" PRIu32 "\n", w->path + strlen(w->directory) + 1, block);
-    return 0;
+    const struct hq_backup_file_options *o = &w->open;
+
+    if (o->verify_before == 0)
+        return;
+    for (uint32_t block = 0; block < w->pages.len / o->block_size; block++)
+        if (hq_page_damaged(w->pages.data + (size_t)block * o->block_size, o->block_size,
+                            o->first_block + block, o->verify_before))
+            printf("damaged %s %" PRIu32 "\n", w->path + strlen(w->directory) + 1, block);
 }
 
 int
@@ -105,6 +119,7 @@ hq_backup_writer_file_end(struct hq_backup_writer *w, struct hq_error *err)
     int fd = w->fd;
 
     w->fd = -1;
+    print_damage(w);
     if (w->announced != 0 && w->size != w->announced)
         return hq_fail(err, HQ_E_INTERNAL, "%s: %" PRIu64 " bytes", w->path, w->size);
     return close(fd) != 0 ? hq_fail_sys(err, errno, "%s", w->path) : 0;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "postgres/page.h"
+
 static void
 require(bool condition, const char *what)
 {
@@ -67,17 +69,20 @@ hq_backup_writer_entry(struct hq_backup_writer *w, const struct hq_entry *entry,
 }
 
 int
-hq_backup_writer_file_begin(struct hq_backup_writer *w, const struct hq_entry *entry,
-                            uint32_t block_size, struct hq_error *err)
+hq_backup_writer_file_begin(struct hq_backup_writer *w,
+                            const struct hq_backup_file_options *options, struct hq_error *err)
 {
+    const struct hq_entry *entry = options->entry;
+
     require(!w->open, "file within a file");
     require(entry->type == HQ_ENTRY_FILE || entry->type == HQ_ENTRY_RELATION, "type of a file");
     check_path(entry->path);
     if (entry->type == HQ_ENTRY_RELATION)
-        require(entry->size > 0 && entry->size % block_size == 0, "size of a relation file");
+        require(entry->size > 0 && entry->size % options->block_size == 0,
+                "size of a relation file");
     append(w, entry);
     w->open = true;
-    w->block_size = block_size;
+    w->options = *options;
     return count_down(w, err);
 }
 
@@ -90,15 +95,16 @@ hq_backup_writer_data(struct hq_backup_writer *w, const void *data, size_t len,
     return count_down(w, err);
 }
 
-int
-hq_backup_writer_damaged(struct hq_backup_writer *w, uint32_t block, struct hq_error *err)
+/* What the writer's workers would find. */
+static void
+note_damage(const struct hq_backup_file_options *o, struct double_entry *e)
 {
-    struct double_entry *e = &w->entries[w->count - 1];
-
-    require(w->open && e->type == HQ_ENTRY_RELATION, "damage without a relation file");
-    require(block < e->size / w->block_size, "damage beyond the end");
-    hq_buf_put_u32(&e->damaged, block);
-    return count_down(w, err);
+    if (e->type != HQ_ENTRY_RELATION || o->verify_before == 0)
+        return;
+    for (uint32_t block = 0; block < e->size / o->block_size; block++)
+        if (hq_page_damaged(e->content.data + (size_t)block * o->block_size, o->block_size,
+                            o->first_block + block, o->verify_before))
+            hq_buf_put_u32(&e->damaged, block);
 }
 
 int
@@ -108,6 +114,7 @@ hq_backup_writer_file_end(struct hq_backup_writer *w, struct hq_error *err)
 
     require(w->open, "end without a file");
     require(e->type == HQ_ENTRY_FILE || e->content.len == e->size, "size of a relation file");
+    note_damage(&w->options, e);
     w->open = false;
     return count_down(w, err);
 }

@@ -21,8 +21,8 @@ struct hq_backup_writer {
     struct double_entry *entries;
     size_t count;
     bool open;
-    uint32_t block_size;
-    size_t fail_at; /* fail the n-th call from now on; 0: never */
+    struct hq_backup_file_options options; /* of the open file; entry is not valid any more */
+    size_t fail_at;                        /* fail the n-th call from now on; 0: never */
 };
 
 /* The entry of that path, or NULL. */

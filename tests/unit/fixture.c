@@ -154,8 +154,10 @@ write_file(struct hq_backup_writer *w, const struct fixture_file *file,
 {
     size_t size, at = 0, piece = 70001;
     HQ_FREE uint8_t *bytes = fixture_bytes(file, &size);
+    const struct hq_backup_file_options options = {
+        .entry = entry, .block_size = block_of(file), .inherit = true};
 
-    if (hq_backup_writer_file_begin(w, entry, block_of(file), err) != 0)
+    if (hq_backup_writer_file_begin(w, &options, err) != 0)
         return -1;
     for (; at < size; at += piece) {
         piece = size - at < piece ? size - at : piece;
@@ -195,6 +197,7 @@ fixture_write_files(struct fixture *f, const struct fixture_file *files, size_t 
     struct hq_backup_writer_options options = {.repository = &f->writer,
                                                .catalog = f->catalog,
                                                .compression_level = 1,
+                                               .parent = f->parent,
                                                .workers = f->workers,
                                                .uploaders = f->workers};
     struct hq_backup_statistics statistics;

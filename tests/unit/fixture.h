@@ -39,6 +39,7 @@ struct fixture {
     char directory[64];
     char catalog_path[96];
     unsigned workers;
+    struct hq_backup_parent *parent; /**< of backups from now on; NULL: none */
     uint64_t
         system; /**< what backups and WAL are of: FIXTURE_SYSTEM unless a test says otherwise */
 };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "fixture.h"
+#include "postgres/page.h"
 #include "repository/chunk_reader.h"
 #include "repository/pagemap.h"
 
@@ -271,13 +272,22 @@ write_relation(struct hq_backup_writer *w, uint64_t announced, uint64_t sent, st
 {
     struct hq_entry entry = {
         .path = "base/1/2", .type = HQ_ENTRY_RELATION, .mode = 0600, .size = announced};
-    HQ_FREE uint8_t *bytes = calloc(1, (size_t)sent + 1);
+    const struct hq_backup_file_options options = {
+        .entry = &entry, .block_size = 8192, .first_block = 100, .verify_before = UINT64_MAX};
+    HQ_FREE uint8_t *bytes = calloc(1, (size_t)sent + 8192);
 
     assert_non_null(bytes);
-    fixture_fill(bytes, (size_t)sent, 1);
-    if (hq_backup_writer_file_begin(w, &entry, 8192, err) != 0 ||
-        hq_backup_writer_data(w, bytes, (size_t)sent, err) != 0 ||
-        hq_backup_writer_damaged(w, 1, err) != 0 || hq_backup_writer_damaged(w, 7, err) != 0)
+    for (uint32_t i = 0; i < sent / 8192; i++) {
+        uint8_t *page = bytes + (size_t)i * 8192;
+        uint16_t sum;
+
+        fixture_fill(page, 8192, i);
+        sum = hq_page_checksum(page, 8192, 100 + i + (i == 1 || i == 7));
+        page[8] = (uint8_t)sum;
+        page[9] = (uint8_t)(sum >> 8);
+    }
+    if (hq_backup_writer_file_begin(w, &options, err) != 0 ||
+        hq_backup_writer_data(w, bytes, (size_t)sent, err) != 0)
         return -1;
     return hq_backup_writer_file_end(w, err);
 }
@@ -369,6 +379,7 @@ a_writer_may_be_abandoned(void **state)
     struct fixture *f = *state;
     HQ_FREE uint8_t *bytes = malloc(3 << 20);
     struct hq_entry entry = {.path = "a", .type = HQ_ENTRY_FILE, .mode = 0600};
+    const struct hq_backup_file_options options = {.entry = &entry};
     struct hq_error err = {0};
 
     assert_non_null(bytes);
@@ -377,7 +388,7 @@ a_writer_may_be_abandoned(void **state)
         struct hq_backup_writer *w = new_writer(f);
 
         if (stage > 0)
-            ASSERT_OK(hq_backup_writer_file_begin(w, &entry, 0, &err), &err);
+            ASSERT_OK(hq_backup_writer_file_begin(w, &options, &err), &err);
         if (stage > 1)
             ASSERT_OK(hq_backup_writer_data(w, bytes, 3 << 20, &err), &err);
         if (stage > 2)
@@ -511,10 +522,11 @@ failure_stops_the_source(void **state)
     for (uint32_t i = 0; failed == 0 && i < 200; i++) {
         char path[32];
         struct hq_entry entry = {.path = path, .type = HQ_ENTRY_FILE, .mode = 0600};
+        const struct hq_backup_file_options options = {.entry = &entry};
 
         snprintf(path, sizeof path, "file-%03u", i);
         hq_random(bytes, 1 << 20);
-        failed = hq_backup_writer_file_begin(w, &entry, 0, &err);
+        failed = hq_backup_writer_file_begin(w, &options, &err);
         if (failed == 0)
             failed = hq_backup_writer_data(w, bytes, 1 << 20, &err);
         if (failed == 0)

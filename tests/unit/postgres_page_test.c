@@ -7,30 +7,11 @@
 #include <string.h>
 
 #include "base/io.h"
-#include "page_check.h"
 #include "postgres/page.h"
 
 enum {
-    BLOCK = 8192,
-    DAMAGED_MAX = 8
+    BLOCK = 8192
 };
-
-/* The writer as far as page_check.c knows it: it counts. */
-struct hq_backup_writer {
-    uint32_t damaged[DAMAGED_MAX];
-    size_t count;
-    bool fail;
-};
-
-int
-hq_backup_writer_damaged(struct hq_backup_writer *w, uint32_t block, struct hq_error *err)
-{
-    if (w->fail)
-        return hq_fail(err, HQ_E_NO_SPACE, "full");
-    assert_true(w->count < DAMAGED_MAX);
-    w->damaged[w->count++] = block;
-    return 0;
-}
 
 /* Pages that PostgreSQL 15.20 wrote: all zeros but for these bytes. */
 struct known {
@@ -112,78 +93,29 @@ test_zero_pages(void **state)
     assert_false(hq_page_is_zero(page, BLOCK));
 }
 
-/* Three pages: good, damaged and old, damaged and written since the backup began. */
-static void
-make_file(uint8_t *file)
-{
-    make_page(&known[2], file);
-    make_page(&known[1], file + BLOCK);
-    make_page(&known[1], file + 2 * BLOCK);
-    file[2 * BLOCK - 1] = 1;
-    file[3 * BLOCK - 1] = 1;
-    file[2 * BLOCK + 6] = 0x7E; /* of the LSN: 0/17EF470 */
-}
-
-static void
-test_pieces(void **state)
-{
-    static const size_t steps[] = {1, 7, 512, 8191, 8192, 8193, 20000, 3 * BLOCK};
-    static uint8_t file[3 * BLOCK], partial[BLOCK];
-    struct hq_error err = {0};
-
-    (void)state;
-    make_file(file);
-    for (size_t s = 0; s < sizeof steps / sizeof steps[0]; s++) {
-        struct hq_backup_writer w = {.count = 0};
-        struct hq_page_check c = {
-            .block_size = BLOCK, .first_block = 1, .start_lsn = 0x17DF471, .partial = partial};
-
-        for (size_t at = 0; at < sizeof file; at += steps[s]) {
-            size_t len = sizeof file - at < steps[s] ? sizeof file - at : steps[s];
-
-            assert_int_equal(hq_page_check_feed(&c, file + at, len, &w, &err), 0);
-        }
-        assert_int_equal(w.count, 1);
-        assert_int_equal(w.damaged[0], 1);
-        assert_int_equal(c.block, 3);
-        assert_int_equal(c.have, 0);
-    }
-}
-
+/* Damaged, and written before or since the backup began. */
 static void
 test_start_lsn_decides(void **state)
 {
-    static uint8_t file[3 * BLOCK], partial[BLOCK];
-    struct hq_backup_writer w = {.count = 0};
-    struct hq_page_check c = {.block_size = BLOCK, .first_block = 1, .partial = partial};
-    struct hq_error err = {0};
+    uint8_t page[BLOCK];
 
     (void)state;
-    make_file(file);
+    make_page(&known[1], page);
+    assert_false(hq_page_damaged(page, BLOCK, known[1].block, UINT64_MAX));
+    page[BLOCK - 1] = 1;
+    assert_true(hq_page_damaged(page, BLOCK, known[1].block, UINT64_MAX));
+    assert_true(hq_page_damaged(page, BLOCK, known[1].block, known[1].lsn + 1));
     /* A page of exactly the start LSN was written after the checkpoint's redo point. */
-    c.start_lsn = known[1].lsn;
-    assert_int_equal(hq_page_check_feed(&c, file, sizeof file, &w, &err), 0);
-    assert_int_equal(w.count, 0);
-    c.block = 0;
-    c.start_lsn = UINT64_MAX;
-    assert_int_equal(hq_page_check_feed(&c, file, sizeof file, &w, &err), 0);
-    assert_int_equal(w.count, 2);
-    /* The writer's failure ends it, whether a page came in one piece or in two. */
-    w.fail = true;
-    c.block = 0;
-    assert_int_equal(hq_page_check_feed(&c, file, sizeof file, &w, &err), -1);
-    assert_int_equal(err.code, HQ_E_NO_SPACE);
-    c.block = 0;
-    assert_int_equal(hq_page_check_feed(&c, file + BLOCK, 100, &w, &err), 0);
-    assert_int_equal(hq_page_check_feed(&c, file + BLOCK + 100, BLOCK, &w, &err), -1);
+    assert_false(hq_page_damaged(page, BLOCK, known[1].block, known[1].lsn));
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_pages),       cmocka_unit_test(test_every_byte_counts),
-        cmocka_unit_test(test_zero_pages),        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_known_pages),
+        cmocka_unit_test(test_every_byte_counts),
+        cmocka_unit_test(test_zero_pages),
         cmocka_unit_test(test_start_lsn_decides),
     };
 

@@ -45,6 +45,16 @@ int hq_catalog_rebuild(struct hq_catalog *c, const struct hq_repository *reposit
 
 /** Whether a usable copy of the chunk is stored. Errors count as "no": it is then stored again. */
 bool hq_catalog_chunk_known(struct hq_catalog *c, const struct hq_id *id);
+/** Where a usable copy of the chunk is. @return false: none is known, or the catalog failed. */
+bool hq_catalog_chunk_place(struct hq_catalog *c, const struct hq_id *id, struct hq_place *out);
+/** A number that grows whenever chunks that were stored are found to be gone. */
+int hq_catalog_losses(struct hq_catalog *c, int64_t *losses, struct hq_error *err) HQ_MUST_CHECK;
+/** All chunks of this backup were known to be stored when hq_catalog_losses() said @p losses. */
+int hq_catalog_note_intact(struct hq_catalog *c, const char *cluster, const char *backup,
+                           int64_t losses, struct hq_error *err) HQ_MUST_CHECK;
+/** Whether that was noted, and nothing was lost since. */
+int hq_catalog_backup_intact(struct hq_catalog *c, const char *cluster, const char *backup,
+                             bool *intact, struct hq_error *err) HQ_MUST_CHECK;
 /** Record a published index and its packs, in one transaction. */
 int hq_catalog_add_index(struct hq_catalog *c, const struct hq_id *index,
                          struct hq_pack *const *packs, size_t count,

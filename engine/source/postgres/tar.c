@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "page_check.h"
 #include "relation.h"
 
 /* A page map describes no more (docs/format.md §11). */
@@ -27,7 +26,6 @@ struct reader {
     struct hq_error *err; /* of the call under way, for pull() */
     bool pull_failed;     /* err holds input's own failure */
     char path[HQ_PATH_BYTES_MAX + 1];
-    uint8_t page[BLOCK_SIZE_MAX];
 };
 
 static la_ssize_t
@@ -120,9 +118,9 @@ fill_entry(struct reader *r, struct archive_entry *from, struct hq_entry *to)
     return 0;
 }
 
-/* Hand the content of the entry at hand to the writer, through @p check unless that is NULL. */
+/* Hand the content of the entry at hand to the writer. */
 static int
-copy_content(struct reader *r, uint64_t size, struct hq_page_check *check)
+copy_content(struct reader *r, uint64_t size)
 {
     uint64_t done = 0;
 
@@ -138,8 +136,7 @@ copy_content(struct reader *r, uint64_t size, struct hq_page_check *check)
             return fail_archive(r);
         if (offset < 0 || (uint64_t)offset != done || len > size - done)
             return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: pieces do not fit together");
-        if (hq_backup_writer_data(r->writer, data, len, r->err) != 0 ||
-            (check != NULL && hq_page_check_feed(check, data, len, r->writer, r->err) != 0))
+        if (hq_backup_writer_data(r->writer, data, len, r->err) != 0)
             return -1;
         done += len;
     }
@@ -163,11 +160,9 @@ static int
 read_file(struct reader *r, struct archive_entry *from, struct hq_entry *entry)
 {
     const struct hq_tar_options *o = r->options;
-    struct hq_page_check check = {
-        .block_size = o->block_size, .start_lsn = o->start_lsn, .partial = r->page};
+    struct hq_backup_file_options file = {.entry = entry, .block_size = o->block_size};
     struct hq_relation relation;
     uint32_t blocks;
-    bool verify = false;
 
     if (!archive_entry_size_is_set(from) || archive_entry_size(from) < 0)
         return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: file without a size");
@@ -177,13 +172,14 @@ read_file(struct reader *r, struct archive_entry *from, struct hq_entry *entry)
         entry->type = HQ_ENTRY_RELATION;
         blocks = (uint32_t)(entry->size / o->block_size);
         /* Of a segment that is not in a relation's reach there is no telling the block numbers. */
-        verify = o->checksums &&
-                 !__builtin_mul_overflow(relation.segment, o->segment_blocks, &check.first_block) &&
-                 blocks <= UINT32_MAX - check.first_block;
+        if (o->checksums &&
+            !__builtin_mul_overflow(relation.segment, o->segment_blocks, &file.first_block) &&
+            blocks <= UINT32_MAX - file.first_block)
+            file.verify_before = o->start_lsn;
+        file.inherit = true;
     }
-    if (hq_backup_writer_file_begin(r->writer, entry, o->block_size, r->err) != 0 ||
-        copy_content(r, entry->size, verify ? &check : NULL) != 0 ||
-        hq_backup_writer_file_end(r->writer, r->err) != 0)
+    if (hq_backup_writer_file_begin(r->writer, &file, r->err) != 0 ||
+        copy_content(r, entry->size) != 0 || hq_backup_writer_file_end(r->writer, r->err) != 0)
         return -1;
     return 0;
 }

@@ -73,3 +73,9 @@ hq_page_lsn(const uint8_t *page)
 {
     return (uint64_t)hq_get_u32(page + LSN_HIGH) << 32 | hq_get_u32(page + LSN_LOW);
 }
+
+bool
+hq_page_damaged(const uint8_t *page, uint32_t block_size, uint32_t block, uint64_t start_lsn)
+{
+    return hq_page_lsn(page) < start_lsn && !hq_page_checksum_valid(page, block_size, block);
+}

@@ -14,6 +14,12 @@
 uint16_t hq_page_checksum(const uint8_t *page, uint32_t block_size, uint32_t block);
 /** New (all zero) pages are valid. */
 bool hq_page_checksum_valid(const uint8_t *page, uint32_t block_size, uint32_t block);
+/**
+ * Whether a page that was read while a backup runs is damaged: its checksum fails, and it is older
+ * than @p start_lsn. A newer one may have been in the middle of being written, and WAL brings it
+ * back whole.
+ */
+bool hq_page_damaged(const uint8_t *page, uint32_t block_size, uint32_t block, uint64_t start_lsn);
 uint64_t hq_page_lsn(const uint8_t *page);
 bool hq_page_is_zero(const uint8_t *page, uint32_t block_size);
 

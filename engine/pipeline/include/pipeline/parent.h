@@ -1,0 +1,48 @@
+/**
+ * @file parent.h
+ * The backup that a new one takes unchanged pages from.
+ *
+ * Why a page with an LSN older than the parent's start is the page that the parent has: the
+ * checkpoint that began the parent wrote every change before its start; the page was not changed
+ * since, or its LSN would be newer. That holds only within one history of the cluster: whoever
+ * makes a parent has made sure of it (engine/backup_parent.h), and per file says so.
+ *
+ * Memory   some 150 bytes for each relation file of the parent, and metadata packs as
+ *          repository/chunk_reader.h says.
+ * Threads  any, after _new; one lock inside, around reading page maps.
+ */
+#ifndef HQ_PIPELINE_PARENT_H
+#define HQ_PIPELINE_PARENT_H
+
+#include "catalog/catalog.h"
+#include "repository/chunk_reader.h"
+
+struct hq_backup_parent;
+
+struct hq_backup_parent_options {
+    const struct hq_repository *repository; /**< borrowed */
+    struct hq_catalog *catalog;             /**< synchronised; borrowed */
+    const struct hq_root *root;             /**< the parent's, with its chunks; borrowed */
+};
+
+/** A file of the parent: relation files, and PG_VERSION of each database. */
+struct hq_parent_file {
+    enum hq_entry_type type;
+    uint64_t size;
+    int64_t mtime_us;
+    struct hq_chunk_ref page_map;
+};
+
+/** Read the parent's manifest. Errors as reading it gives: MISSING, CORRUPT, TRANSIENT … */
+int hq_backup_parent_new(const struct hq_backup_parent_options *options,
+                         struct hq_backup_parent **out, struct hq_error *err) HQ_MUST_CHECK;
+void hq_backup_parent_free(struct hq_backup_parent *parent);
+/** @return borrowed, NULL: it had no such file. */
+const struct hq_parent_file *hq_backup_parent_find(const struct hq_backup_parent *parent,
+                                                   const char *path);
+/** Pages with an LSN from the first on (lower ones are no LSN of WAL), and below the second. */
+void hq_backup_parent_range(const struct hq_backup_parent *parent, uint64_t *from, uint64_t *to);
+/** When the parent began, by the clock of the host that made it. */
+int64_t hq_backup_parent_started(const struct hq_backup_parent *parent);
+
+#endif

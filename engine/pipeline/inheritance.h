@@ -1,0 +1,43 @@
+/**
+ * @file inheritance.h
+ * Which pages of the parent's copy of a relation file may be taken over.
+ * Threads  immutable; any.
+ */
+#ifndef HQ_PIPELINE_INHERITANCE_H
+#define HQ_PIPELINE_INHERITANCE_H
+
+#include "pipeline/parent.h"
+#include "repository/pagemap.h"
+
+/**
+ * A chunk of which fewer pages than one in this many are still in use is left behind: its live
+ * pages are stored again. It bounds what a restore reads for nothing, and lets packs run empty.
+ */
+enum {
+    LIVE_SHARE = 3
+};
+
+struct inheritance {
+    struct hq_page_map map;
+    uint32_t *begins; /**< of each run: its first block */
+    bool *usable;     /**< of each chunk: known to be stored, and enough of it in use */
+};
+
+/** A way through the blocks in ascending order. `= {0}` is before the first one. */
+struct inheritance_cursor {
+    uint32_t run;
+};
+
+/** @p out NULL when the parent has no such file with pages of that size. */
+int inheritance_new(struct hq_backup_parent *parent, const struct hq_entry *entry,
+                    uint32_t block_size, struct inheritance **out,
+                    struct hq_error *err) HQ_MUST_CHECK;
+void inheritance_free(struct inheritance *i);
+/**
+ * Where the parent has block @p block. @return false when that can't be taken over; true: chunk
+ * (of the parent's map, or HQ_PAGE_RUN_ZERO) and slot.
+ */
+bool inheritance_find(const struct inheritance *i, struct inheritance_cursor *cursor,
+                      uint32_t block, uint32_t *chunk, uint32_t *slot);
+
+#endif

@@ -1,0 +1,20 @@
+/**
+ * @file parent_internal.h
+ * What the pipeline alone asks of a parent.
+ */
+#ifndef HQ_PIPELINE_PARENT_INTERNAL_H
+#define HQ_PIPELINE_PARENT_INTERNAL_H
+
+#include "pipeline/parent.h"
+#include "repository/pagemap.h"
+
+/** Read the page map of @p file, named @p path. Any thread. */
+int parent_read_map(struct hq_backup_parent *parent, const char *path,
+                    const struct hq_parent_file *file, struct hq_page_map *out,
+                    struct hq_error *err) HQ_MUST_CHECK;
+/** Whether the catalog knows a copy of the chunk that is there. */
+bool parent_has_chunk(const struct hq_backup_parent *parent, const struct hq_id *id);
+/** Whether that is so for all chunks of the parent, as far as the catalog has ever seen. */
+bool parent_is_intact(const struct hq_backup_parent *parent);
+
+#endif
