@@ -46,62 +46,25 @@ read_place(sqlite3_stmt *row, const struct hq_id *id, struct hq_place *out)
     return name != NULL && pack_of_name(name, &out->pack);
 }
 
-bool
-hq_catalog_chunk_place(struct hq_catalog *c, const struct hq_id *id, struct hq_place *out)
+int
+hq_catalog_chunk_place(struct hq_catalog *c, const struct hq_id *id, struct hq_place *out,
+                       struct hq_error *err)
 {
-    struct hq_error err = {0};
     DB_LOCKED(c);
-    int row = -1;
+    char hex[2 * HQ_ID_BYTES + 1];
     bool found = false;
+    int row = -1;
 
-    if (db_bind(c, c->place, &err, "h", id) == 0)
-        row = db_step(c, c->place, &err);
+    if (db_bind(c, c->place, err, "h", id) == 0)
+        row = db_step(c, c->place, err);
     if (row == 1)
         found = read_place(c->place, id, out);
     sqlite3_reset(c->place);
     if (row < 0)
-        hq_log_error(HQ_LOG_WARNING, "the catalog can't be asked for a chunk", &err);
-    return found;
-}
-
-int
-hq_catalog_losses(struct hq_catalog *c, int64_t *losses, struct hq_error *err)
-{
-    DB_LOCKED(c);
-    DB_STATEMENT *stmt = db_prepare(c, "SELECT losses FROM identity", err);
-    int row = stmt == NULL ? -1 : db_step(c, stmt, err);
-
-    if (row < 0)
         return -1;
-    *losses = row == 1 ? sqlite3_column_int64(stmt, 0) : 0;
-    return 0;
-}
-
-int
-hq_catalog_note_intact(struct hq_catalog *c, const char *cluster, const char *backup,
-                       int64_t losses, struct hq_error *err)
-{
-    DB_LOCKED(c);
-
-    return db_do(c, err, "INSERT OR REPLACE INTO intact VALUES (?, ?, ?)", "tti", cluster, backup,
-                 losses);
-}
-
-int
-hq_catalog_backup_intact(struct hq_catalog *c, const char *cluster, const char *backup,
-                         bool *intact, struct hq_error *err)
-{
-    DB_LOCKED(c);
-    DB_STATEMENT *stmt = db_prepare(c,
-                                    "SELECT 1 FROM intact, identity WHERE cluster = ?"
-                                    " AND backup = ? AND intact.losses = identity.losses",
-                                    err);
-    int row = -1;
-
-    if (stmt != NULL && db_bind(c, stmt, err, "tt", cluster, backup) == 0)
-        row = db_step(c, stmt, err);
-    *intact = row == 1;
-    return row < 0 ? -1 : 0;
+    return found ? 0
+                 : hq_fail(err, HQ_E_MISSING, "chunk %s is nowhere stored",
+                           hq_hex_encode(id->bytes, HQ_ID_BYTES, hex));
 }
 
 static int

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "backup_internal.h"
+#include "backup_parent.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/crashpoint.h"
@@ -14,38 +15,6 @@
 #include "engine/backup_mode.h"
 #include "postgres/basebackup.h"
 #include "repository/lineage.h"
-
-struct latest {
-    uint64_t system;
-    char backup[HQ_BACKUP_ID_MAX + 1]; /* "": none */
-};
-
-static int
-keep_latest(const struct hq_root *root, void *context, struct hq_error *err)
-{
-    struct latest *latest = context;
-
-    (void)err;
-    if (root->system_identifier == latest->system)
-        memcpy(latest->backup, root->backup, sizeof latest->backup);
-    return 0;
-}
-
-/* Two databases under one cluster name would be restored for each other one day. */
-static int
-check_lineage(struct hq_site *site, const struct hq_pg_system *system, struct hq_root *root,
-              struct hq_error *err)
-{
-    struct latest latest = {.system = system->system_identifier};
-    const char *cluster = site->config->cluster.name;
-
-    if (hq_lineage_check(site->repository, cluster, system->system_identifier, err) != 0 ||
-        hq_catalog_backups(site->catalog, cluster, keep_latest, &latest, err) != 0)
-        return -1;
-    /* Pages of another system are no parents, whatever their LSNs say. */
-    memcpy(root->parent, latest.backup, sizeof root->parent);
-    return 0;
-}
 
 static int
 keep_newest_timeline(const struct hq_wal_range *range, void *context, struct hq_error *err)
@@ -125,58 +94,122 @@ describe(const struct hq_site *site, struct hq_root *root)
         root->host[0] = '\0';
 }
 
-/* By the files or the stream, whichever the mode is. */
-static int
-read_cluster(struct hq_site *site, struct hq_pg *pg, const struct hq_pg_system *system,
-             const struct hq_base_backup_options *base, struct hq_backup_writer *writer,
-             struct hq_root *root, struct hq_error *err)
-{
-    HQ_AUTO(hq_backup_mode_clear)
-    struct hq_backup_mode mode = {0};
-    char text[HQ_ERROR_MESSAGE_MAX];
+/* What every attempt at a backup has. */
+struct attempt {
+    struct hq_site *site;
+    const struct hq_backup_job_options *options;
+    struct hq_pg *pg;
+    const struct backup_parent *parent;
+    struct hq_database_trust *trust;
+    struct hq_pg_files *files; /* NULL: stream */
+};
 
-    if (hq_backup_mode_choose(site, system, base->stop, &mode, err) != 0)
-        return -1;
-    hq_log(HQ_LOG_INFO, "mode of the backup",
-           HQ_F_TEXT("mode", hq_backup_mode_text(site, &mode, text, sizeof text)),
-           HQ_F_TEXT("hint", mode.why.hint));
-    return mode.files != NULL ? hq_pg_files_backup(mode.files, base, writer, root, err)
-                              : hq_pg_base_backup(pg, base, writer, root, err);
-}
-
+/* By the files, with readers that do all the work, or by the stream, with the writer's workers. */
 static int
-copy_cluster(struct hq_site *site, const struct hq_backup_job_options *options, struct hq_pg *pg,
-             const struct hq_pg_system *system, struct hq_root *root,
-             struct hq_backup_statistics *statistics, struct hq_error *err)
+read_cluster(const struct attempt *a, struct hq_backup_writer *writer, struct hq_root *root,
+             struct hq_error *err)
 {
-    const struct hq_config_backup *config = &site->config->backup;
-    struct hq_backup_writer_options writer_options = {
-        .repository = site->repository,
-        .catalog = site->catalog,
-        .compression_level = (int)config->compression_level,
-        .workers = config->workers,
-        .uploaders = 2,
-    };
+    const struct hq_config_backup *config = &a->site->config->backup;
     struct hq_base_backup_options base = {
         .label = root->backup,
         .fast_checkpoint = config->checkpoint == HQ_CONFIG_CHECKPOINT_FAST,
-        .progress = options->progress,
-        .context = options->context,
-        .stop = options->stop,
+        .trust = a->trust,
+        .progress = a->options->progress,
+        .context = a->options->context,
+        .stop = a->options->stop,
+    };
+
+    return a->files != NULL
+               ? hq_pg_files_backup(a->files, &base, config->workers, writer, root, err)
+               : hq_pg_base_backup(a->pg, &base, writer, root, err);
+}
+
+static int
+copy_once(const struct attempt *a, struct hq_root *root, struct hq_backup_statistics *statistics,
+          struct hq_error *err)
+{
+    const struct hq_config_backup *config = &a->site->config->backup;
+    struct hq_backup_writer_options writer_options = {
+        .repository = a->site->repository,
+        .catalog = a->site->catalog,
+        .parent = a->parent->pages,
+        .compression_level = (int)config->compression_level,
+        .workers = a->files != NULL ? 0 : config->workers,
+        .uploaders = 2,
     };
     struct hq_backup_writer *writer;
     int failed = -1;
 
     if (hq_backup_writer_new(&writer_options, &writer, err) != 0)
         return -1;
-    if (read_cluster(site, pg, system, &base, writer, root, err) == 0)
+    if (read_cluster(a, writer, root, err) == 0)
         failed = hq_backup_writer_finish(writer, root, statistics, err);
     hq_backup_writer_free(writer);
     return failed;
 }
 
+/* What was learnt of the server and belongs to every attempt. */
+static void
+reset_root(struct hq_root *root)
+{
+    struct hq_root fresh = {.started_us = root->started_us};
+
+    memcpy(fresh.cluster, root->cluster, sizeof fresh.cluster);
+    memcpy(fresh.backup, root->backup, sizeof fresh.backup);
+    memcpy(fresh.parent, root->parent, sizeof fresh.parent);
+    memcpy(fresh.host, root->host, sizeof fresh.host);
+    memcpy(fresh.program, root->program, sizeof fresh.program);
+    hq_root_clear(root);
+    *root = fresh;
+}
+
+/* A second time when a database turned out late to be another one than the parent's. */
 static int
-publish(struct hq_site *site, struct hq_root *root, struct hq_error *err)
+copy_again(struct attempt *a, struct hq_root *root, struct hq_backup_statistics *statistics,
+           struct hq_error *err)
+{
+    int failed = 0;
+
+    for (bool again = true; again;) {
+        failed = copy_once(a, root, statistics, err);
+        again = failed == 0 && hq_database_trust_conflict(a->trust);
+        if (again) {
+            hq_log(HQ_LOG_WARNING,
+                   "a database was created anew under its old number: the backup is made again");
+            reset_root(root);
+        }
+    }
+    return failed;
+}
+
+static int
+copy_cluster(struct attempt *a, const struct hq_pg_system *system, struct hq_root *root,
+             struct hq_backup_statistics *statistics, struct hq_error *err)
+{
+    HQ_AUTO(hq_backup_mode_clear)
+    struct hq_backup_mode mode = {0};
+    char text[HQ_ERROR_MESSAGE_MAX];
+    int failed;
+
+    if (hq_backup_mode_choose(a->site, system, a->options->stop, &mode, err) != 0)
+        return -1;
+    hq_log(HQ_LOG_INFO, "mode of the backup",
+           HQ_F_TEXT("mode", hq_backup_mode_text(a->site, &mode, text, sizeof text)),
+           HQ_F_TEXT("hint", mode.why.hint));
+    a->files = mode.files;
+    a->trust = hq_database_trust_new(a->parent->pages, err);
+    if (a->trust == NULL)
+        return -1;
+    if (a->parent->pages != NULL)
+        memcpy(root->parent, a->parent->root.backup, sizeof root->parent);
+    failed = copy_again(a, root, statistics, err);
+    hq_database_trust_free(a->trust);
+    return failed;
+}
+
+static int
+publish(struct hq_site *site, const struct backup_parent *parent, struct hq_root *root,
+        struct hq_error *err)
 {
     root->finished_us = hq_clock_wall_us();
     root->writer = *hq_keyring_writer(site->keyring);
@@ -184,7 +217,9 @@ publish(struct hq_site *site, struct hq_root *root, struct hq_error *err)
     if (hq_root_write(site->repository, root, err) != 0)
         return -1;
     HQ_CRASH_POINT("backup.root.after-put");
-    return hq_catalog_add_backup(site->catalog, root, err);
+    if (hq_catalog_add_backup(site->catalog, root, err) != 0)
+        return -1;
+    return hq_catalog_note_backup(site->catalog, root->cluster, root->backup, &parent->note, err);
 }
 
 static int
@@ -192,6 +227,8 @@ run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq
     struct hq_backup_statistics *statistics, struct hq_error *err)
 {
     struct hq_pg_options connection = hq_site_backup_connection(site);
+    HQ_AUTO(backup_parent_clear)
+    struct backup_parent parent = {0};
     struct hq_pg_system system;
     struct hq_pg *pg = NULL;
     int failed = -1;
@@ -200,14 +237,19 @@ run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq
     if (hq_catalog_sync(site->catalog, site->repository, site->config->cluster.name, err) != 0 ||
         hq_pg_connect(&connection, &pg, err) != 0)
         return -1;
-    if (hq_pg_identify(pg, &system, err) == 0 && check_lineage(site, &system, root, err) == 0 &&
+    if (hq_pg_identify(pg, &system, err) == 0 &&
+        hq_lineage_check(site->repository, root->cluster, system.system_identifier, err) == 0 &&
         hq_backup_job_check_standby(site, &system, err) == 0 &&
-        check_timeline(site, &system, err) == 0)
-        failed = copy_cluster(site, options, pg, &system, root, statistics, err);
+        check_timeline(site, &system, err) == 0 &&
+        backup_parent_choose(site, options, pg, &system, &parent, err) == 0) {
+        struct attempt attempt = {.site = site, .options = options, .pg = pg, .parent = &parent};
+
+        failed = copy_cluster(&attempt, &system, root, statistics, err);
+    }
     hq_pg_close(pg);
     if (failed != 0)
         return -1;
-    if (publish(site, root, err) != 0)
+    if (publish(site, &parent, root, err) != 0)
         return -1;
     return backup_wait_for_wal(site, options, root, err);
 }

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,6 +21,16 @@ enum {
     DAEMON_WAIT_MS = 2000
 };
 
+struct backup_values {
+    bool full_read;
+};
+
+static const struct hq_option backup_options[] = {
+    {"full-read", 0, HQ_OPTION_FLAG, NULL,
+     "Take no page from an earlier backup, whatever its LSN says.",
+     .offset = offsetof(struct backup_values, full_read)},
+    {0}};
+
 static int
 print_result(const struct hq_command_line *line, const struct hq_root *root,
              const struct hq_backup_statistics *s, int64_t took_us, struct hq_error *err)
@@ -33,18 +44,23 @@ print_result(const struct hq_command_line *line, const struct hq_root *root,
             printf("Backup %s of cluster %s: %llu files, %s, %s stored, in %s.\n", root->backup,
                    root->cluster, (unsigned long long)s->files, hq_bytes_format(s->bytes, bytes),
                    hq_bytes_format(s->stored_bytes, stored), hq_duration_format(took_us, took));
+        if (!line->quiet && root->parent[0] != '\0')
+            printf("%llu of %llu pages are as in backup %s.\n",
+                   (unsigned long long)s->inherited_pages, (unsigned long long)s->pages,
+                   root->parent);
         if (s->damaged_pages > 0)
             hq_cli_warn("%llu pages failed their checksum in the cluster itself; `hq-backup show "
                         "%s` names the files",
                         (unsigned long long)s->damaged_pages, root->backup);
         return 0;
     }
-    out =
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cluster", root->cluster,
-                  "backup", root->backup, "files", (json_int_t)s->files, "bytes",
-                  (json_int_t)s->bytes, "pages", (json_int_t)s->pages, "damaged_pages",
-                  (json_int_t)s->damaged_pages, "new_bytes", (json_int_t)s->new_bytes,
-                  "stored_bytes", (json_int_t)s->stored_bytes, "microseconds", (json_int_t)took_us);
+    out = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cluster",
+                    root->cluster, "backup", root->backup, "parent",
+                    root->parent[0] != '\0' ? root->parent : NULL, "files", (json_int_t)s->files,
+                    "bytes", (json_int_t)s->bytes, "pages", (json_int_t)s->pages, "inherited_pages",
+                    (json_int_t)s->inherited_pages, "damaged_pages", (json_int_t)s->damaged_pages,
+                    "new_bytes", (json_int_t)s->new_bytes, "stored_bytes",
+                    (json_int_t)s->stored_bytes, "microseconds", (json_int_t)took_us);
     failed = hq_cli_print_json(out, err);
     json_decref(out);
     return failed;
@@ -142,11 +158,13 @@ static int
 back_up(const struct hq_command_line *line, struct hq_site *site, struct wal_source *source,
         struct hq_error *err)
 {
+    const struct backup_values *values = line->values;
     struct command_progress progress;
     struct hq_backup_job_options options = {.progress = command_progress_report,
                                             .context = &progress,
                                             .stop = hq_cli_stop(),
                                             .locked = true,
+                                            .full_read = values->full_read,
                                             .position = ask_position,
                                             .position_context = source};
     HQ_AUTO(hq_root_clear)
@@ -195,6 +213,8 @@ run_backup(const struct hq_command_line *line, struct hq_error *err)
 
 const struct hq_command command_backup = {
     .name = "backup",
+    .options = backup_options,
+    .values_size = sizeof(struct backup_values),
     .summary = "take a base backup now",
     .help =
         "Takes one base backup of the configured cluster and waits until the WAL it needs is in "

@@ -111,12 +111,13 @@ keep_file(const struct hq_entry *entry, void *context, struct hq_error *err)
     return 0;
 }
 
-static bool
-find_in_catalog(const void *context, const struct hq_id *id, struct hq_place *out)
+static int
+find_in_catalog(const void *context, const struct hq_id *id, struct hq_place *out,
+                struct hq_error *err)
 {
     const struct hq_backup_parent *p = context;
 
-    return hq_catalog_chunk_place(p->options.catalog, id, out);
+    return hq_catalog_chunk_place(p->options.catalog, id, out, err);
 }
 
 int

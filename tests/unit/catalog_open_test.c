@@ -238,7 +238,7 @@ an_older_schema_is_migrated(void **state)
                              "ALTER TABLE wal DROP COLUMN parent;"
                              "ALTER TABLE wal DROP COLUMN begin_lsn; DROP TABLE audit;"
                              "DROP TRIGGER pack_missing; DROP TRIGGER pack_forgotten;"
-                             "ALTER TABLE identity DROP COLUMN losses; DROP TABLE intact;"
+                             "ALTER TABLE identity DROP COLUMN losses; DROP TABLE notes;"
                              "PRAGMA user_version = 1");
     fixture_reopen_catalog(f);
     assert_int_equal(ask_number(f->catalog_path, "PRAGMA user_version"), newest);

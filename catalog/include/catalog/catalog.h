@@ -45,13 +45,21 @@ int hq_catalog_rebuild(struct hq_catalog *c, const struct hq_repository *reposit
 
 /** Whether a usable copy of the chunk is stored. Errors count as "no": it is then stored again. */
 bool hq_catalog_chunk_known(struct hq_catalog *c, const struct hq_id *id);
-/** Where a usable copy of the chunk is. @return false: none is known, or the catalog failed. */
-bool hq_catalog_chunk_place(struct hq_catalog *c, const struct hq_id *id, struct hq_place *out);
+/** Where a usable copy of the chunk is; MISSING when none is known. */
+int hq_catalog_chunk_place(struct hq_catalog *c, const struct hq_id *id, struct hq_place *out,
+                           struct hq_error *err) HQ_MUST_CHECK;
 /** A number that grows whenever chunks that were stored are found to be gone. */
 int hq_catalog_losses(struct hq_catalog *c, int64_t *losses, struct hq_error *err) HQ_MUST_CHECK;
-/** All chunks of this backup were known to be stored when hq_catalog_losses() said @p losses. */
-int hq_catalog_note_intact(struct hq_catalog *c, const char *cluster, const char *backup,
-                           int64_t losses, struct hq_error *err) HQ_MUST_CHECK;
+/** What only who makes a backup can know of it. */
+struct hq_backup_note {
+    int64_t losses;            /**< hq_catalog_losses() when all its chunks were known */
+    int64_t server_started_us; /**< of the server it was read from; 0: not known */
+};
+int hq_catalog_note_backup(struct hq_catalog *c, const char *cluster, const char *backup,
+                           const struct hq_backup_note *note, struct hq_error *err) HQ_MUST_CHECK;
+/** When the server had started that the backup was read from; 0: not known here. */
+int hq_catalog_backup_server(struct hq_catalog *c, const char *cluster, const char *backup,
+                             int64_t *server_started_us, struct hq_error *err) HQ_MUST_CHECK;
 /** Whether that was noted, and nothing was lost since. */
 int hq_catalog_backup_intact(struct hq_catalog *c, const char *cluster, const char *backup,
                              bool *intact, struct hq_error *err) HQ_MUST_CHECK;

@@ -15,7 +15,8 @@ struct hq_backup_job_options {
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
     const atomic_int *stop;
-    bool locked; /**< the caller holds hq_backup_job_lock() already */
+    bool locked;    /**< the caller holds hq_backup_job_lock() already */
+    bool full_read; /**< take no page from an earlier backup, whatever its LSN says */
     /** Where the cluster's archiver is, all zero if that is not known. NULL: nobody knows. */
     void (*position)(void *context, struct hq_archiver_position *out);
     void *position_context;

@@ -188,6 +188,16 @@ read_tablespaces(struct base_backup *b, struct hq_error *err)
 }
 
 static int
+read_start(struct base_backup *b, struct hq_error *err)
+{
+    if (next_position(b, &b->root->start_lsn, &b->root->timeline, err) != 0)
+        return -1;
+    if (b->options->started != NULL)
+        b->options->started(b->options->context, b->root);
+    return 0;
+}
+
+static int
 read_archives(struct base_backup *b, struct hq_error *err)
 {
     HQ_AUTO(hq_copy_stream_clear)
@@ -201,6 +211,7 @@ read_archives(struct base_backup *b, struct hq_error *err)
                                      .segment_blocks = b->segment_blocks,
                                      .checksums = b->root->checksums,
                                      .start_lsn = b->root->start_lsn,
+                                     .trust = b->options->trust,
                                      .tablespaces = b->order,
                                      .tablespace_count = b->order_count};
 
@@ -276,8 +287,7 @@ hq_pg_base_backup(struct hq_pg *pg, const struct hq_base_backup_options *options
     struct base_backup b = {.pg = pg, .options = options, .writer = writer, .root = root};
     int rc = -1;
 
-    if (identify(&b, err) == 0 && send_command(&b, err) == 0 &&
-        next_position(&b, &root->start_lsn, &root->timeline, err) == 0 &&
+    if (identify(&b, err) == 0 && send_command(&b, err) == 0 && read_start(&b, err) == 0 &&
         read_tablespaces(&b, err) == 0 && read_archives(&b, err) == 0 && read_end(&b, err) == 0)
         rc = 0;
     else

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "postgres/database_trust.h"
 #include "relation.h"
 
 /* A page map describes no more (docs/format.md §11). */
@@ -163,6 +164,7 @@ read_file(struct reader *r, struct archive_entry *from, struct hq_entry *entry)
     struct hq_backup_file_options file = {.entry = entry, .block_size = o->block_size};
     struct hq_relation relation;
     uint32_t blocks;
+    int inherit = 0;
 
     if (!archive_entry_size_is_set(from) || archive_entry_size(from) < 0)
         return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: file without a size");
@@ -176,8 +178,13 @@ read_file(struct reader *r, struct archive_entry *from, struct hq_entry *entry)
             !__builtin_mul_overflow(relation.segment, o->segment_blocks, &file.first_block) &&
             blocks <= UINT32_MAX - file.first_block)
             file.verify_before = o->start_lsn;
-        file.inherit = true;
+        inherit = o->trust == NULL ? 0 : hq_database_trust_relation(o->trust, entry->path, r->err);
+        file.inherit = inherit > 0;
+    } else if (o->trust != NULL) {
+        inherit = hq_database_trust_file(o->trust, entry->path, entry->mtime_us, r->err);
     }
+    if (inherit < 0)
+        return -1;
     if (hq_backup_writer_file_begin(r->writer, &file, r->err) != 0 ||
         copy_content(r, entry->size) != 0 || hq_backup_writer_file_end(r->writer, r->err) != 0)
         return -1;

@@ -22,9 +22,10 @@ struct hq_tar_input {
 struct hq_tar_options {
     uint32_t tablespace; /**< whose archive it is; 0: of the data directory */
     uint32_t block_size;
-    uint32_t segment_blocks; /**< blocks in a full segment of a relation */
-    bool checksums;          /**< verify pages */
-    uint64_t start_lsn;      /**< of the backup */
+    uint32_t segment_blocks;         /**< blocks in a full segment of a relation */
+    bool checksums;                  /**< verify pages */
+    uint64_t start_lsn;              /**< of the backup */
+    struct hq_database_trust *trust; /**< what may be the parent's; NULL: nothing */
     /**
      * OIDs of the tablespaces. Their links, pg_tblspc/<oid>, are the caller's to record: the
      * archive may hold them or not, according to the command's options and the server's version.

@@ -11,6 +11,7 @@
 
 #include "pipeline/backup_writer.h"
 #include "postgres/connection.h"
+#include "postgres/database_trust.h"
 
 struct hq_base_backup_options {
     const char *label;
@@ -18,6 +19,9 @@ struct hq_base_backup_options {
     /** Told now and then; @p total is the server's estimate, it may be passed. */
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
+    struct hq_database_trust *trust; /**< which databases may be the parent's; NULL: none */
+    /** Told once where the backup starts, before any file is read; NULL: nobody wants to know. */
+    void (*started)(void *context, const struct hq_root *root);
     const atomic_int *stop; /**< ends it with INTERRUPTED when set; NULL: never */
 };
 

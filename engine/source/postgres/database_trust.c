@@ -1,0 +1,184 @@
+#include "postgres/database_trust.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /* A copy made in the same tick as the original, and yet before and after a whole backup. */
+    SETTLED_US = 3000000,
+    SECOND_US = 1000000
+};
+
+enum verdict {
+    UNKNOWN,
+    TRUSTED,
+    DISTRUSTED
+};
+
+struct database {
+    uint32_t oid; /* whatever tablespace its files are in: one of them has PG_VERSION */
+    enum verdict verdict;
+    bool used; /* as if it were trusted */
+};
+
+struct hq_database_trust {
+    const struct hq_backup_parent *parent;
+    const struct hq_wal_summary *summary;
+    struct database *databases;
+    size_t count, cap;
+    size_t last; /* looked up: files of a database come together */
+};
+
+struct hq_database_trust *
+hq_database_trust_new(const struct hq_backup_parent *parent, struct hq_error *err)
+{
+    struct hq_database_trust *t = calloc(1, sizeof *t);
+
+    if (t == NULL)
+        (void)hq_fail(err, HQ_E_NOMEM, "databases of a backup");
+    else
+        t->parent = parent;
+    return t;
+}
+
+void
+hq_database_trust_free(struct hq_database_trust *t)
+{
+    if (t == NULL)
+        return;
+    free(t->databases);
+    free(t);
+}
+
+void
+hq_database_trust_use(struct hq_database_trust *t, const struct hq_wal_summary *summary)
+{
+    t->summary = summary;
+}
+
+/* "base/5/1259", "pg_tblspc/16390/PG_15_202209061/5/1259": 5. 0: of no database. */
+static uint32_t
+database_of(const char *path)
+{
+    const char *end = strrchr(path, '/'), *begin = end;
+    unsigned long number;
+
+    if (end == NULL || (strncmp(path, "base/", 5) != 0 && strncmp(path, "pg_tblspc/", 10) != 0))
+        return 0;
+    while (begin > path && begin[-1] != '/')
+        begin--;
+    number = strtoul(begin, NULL, 10);
+    return number <= UINT32_MAX ? (uint32_t)number : 0;
+}
+
+static struct database *
+find(struct hq_database_trust *t, uint32_t oid, struct hq_error *err)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        size_t at = (t->last + i) % t->count;
+
+        if (t->databases[at].oid == oid) {
+            t->last = at;
+            return &t->databases[at];
+        }
+    }
+    if (t->count == t->cap) {
+        size_t cap = t->cap == 0 ? 16 : 2 * t->cap;
+        void *more = reallocarray(t->databases, cap, sizeof *t->databases);
+
+        if (more == NULL) {
+            (void)hq_fail(err, HQ_E_NOMEM, "databases of a backup");
+            return NULL;
+        }
+        t->databases = more;
+        t->cap = cap;
+    }
+    t->databases[t->count] = (struct database){.oid = oid, .verdict = UNKNOWN};
+    t->last = t->count;
+    return &t->databases[t->count++];
+}
+
+/* 1: WAL says that it is the parent's; 0: that it may not be; -1: there is no summary. */
+static int
+ask_summary(const struct hq_database_trust *t, const char *path)
+{
+    struct hq_wal_summary_view view;
+    struct hq_relation_fork fork;
+    uint32_t first_block;
+
+    if (t->summary == NULL)
+        return -1;
+    /* Where its segment begins does not matter here. */
+    if (!hq_wal_summary_path(path, 1, &fork, &first_block))
+        return 0;
+    hq_wal_summary_relation(t->summary, &fork, &view);
+    return view.state != HQ_WAL_SUMMARY_UNTRUSTED;
+}
+
+int
+hq_database_trust_relation(struct hq_database_trust *t, const char *path, struct hq_error *err)
+{
+    struct database *database;
+    uint32_t oid;
+    int said;
+
+    if (t->parent == NULL)
+        return 0;
+    said = ask_summary(t, path);
+    if (said >= 0)
+        return said;
+    oid = database_of(path);
+    if (oid == 0)
+        return 1; /* shared relations: no command copies those */
+    database = find(t, oid, err);
+    if (database == NULL)
+        return -1;
+    database->used = database->used || database->verdict != DISTRUSTED;
+    return database->verdict != DISTRUSTED;
+}
+
+static enum verdict
+judge(const struct hq_database_trust *t, const char *path, int64_t mtime_us)
+{
+    const struct hq_parent_file *before = hq_backup_parent_find(t->parent, path);
+
+    /* An archive's times are of whole seconds. */
+    if (before == NULL || before->mtime_us / SECOND_US != mtime_us / SECOND_US ||
+        before->mtime_us + SETTLED_US > hq_backup_parent_started(t->parent))
+        return DISTRUSTED;
+    return TRUSTED;
+}
+
+int
+hq_database_trust_file(struct hq_database_trust *t, const char *path, int64_t mtime_us,
+                       struct hq_error *err)
+{
+    const char *name = strrchr(path, '/');
+    struct database *database;
+    uint32_t oid = database_of(path);
+
+    if (t->parent == NULL || oid == 0 || strcmp(name, "/PG_VERSION") != 0)
+        return 0;
+    database = find(t, oid, err);
+    if (database == NULL)
+        return -1;
+    database->verdict = judge(t, path, mtime_us);
+    return 0;
+}
+
+bool
+hq_database_trust_conflict(struct hq_database_trust *t)
+{
+    bool conflict = false;
+
+    for (size_t i = 0; i < t->count; i++) {
+        struct database *database = &t->databases[i];
+
+        if (database->used && database->verdict != TRUSTED) {
+            conflict = true;
+            database->verdict = DISTRUSTED;
+        }
+        database->used = false;
+    }
+    return conflict;
+}
