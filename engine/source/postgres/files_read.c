@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,8 +26,27 @@ is_hole(const struct files_file *file, uint64_t offset, size_t len)
     return data < 0 ? errno == ENXIO : (uint64_t)data >= offset + len;
 }
 
+int
+files_piece_init(struct files_piece *piece, struct hq_error *err)
+{
+    *piece = (struct files_piece){.bytes = malloc(FILES_PIECE_BYTES),
+                                  .damaged = calloc(FILES_PIECE_BLOCKS_MAX, sizeof(bool))};
+    if (piece->bytes != NULL && piece->damaged != NULL)
+        return 0;
+    files_piece_clear(piece);
+    return hq_fail(err, HQ_E_NOMEM, "a piece of a file");
+}
+
+void
+files_piece_clear(struct files_piece *piece)
+{
+    free(piece->bytes);
+    free(piece->damaged);
+    *piece = (struct files_piece){0};
+}
+
 static int
-check_page(const struct files_file *file, uint32_t block, uint8_t *page, struct files_piece *piece,
+check_page(const struct files_file *file, uint32_t block, uint8_t *page, bool *damaged,
            struct hq_error *err)
 {
     uint32_t number = file->first_block + block;
@@ -36,8 +55,7 @@ check_page(const struct files_file *file, uint32_t block, uint8_t *page, struct 
         size_t got = 0;
 
         if (i == PAGE_TRIES) {
-            if (hq_page_lsn(page) < file->start_lsn)
-                piece->damaged[piece->damaged_count++] = block;
+            *damaged = hq_page_lsn(page) < file->start_lsn;
             return 0;
         }
         if (i > 0)
@@ -55,39 +73,36 @@ check_pages(const struct files_file *file, uint64_t offset, struct files_piece *
             struct hq_error *err)
 {
     uint32_t first = (uint32_t)(offset / file->block_size);
-    uint32_t count = (uint32_t)(piece->len / file->block_size);
+    size_t count = piece->len / file->block_size;
 
-    for (uint32_t i = 0; i < count; i++) {
-        if (check_page(file, first + i, piece->bytes + (size_t)i * file->block_size, piece, err) !=
-            0)
+    for (size_t i = 0; i < count; i++) {
+        if (check_page(file, first + (uint32_t)i, piece->bytes + i * file->block_size,
+                       &piece->damaged[i], err) != 0)
             return -1;
     }
     return 0;
 }
 
 int
-files_read(const struct files_file *file, uint64_t offset, struct files_piece *piece,
+files_read(const struct files_file *file, uint64_t offset, size_t len, struct files_piece *piece,
            struct hq_error *err)
 {
-    uint64_t left = file->size - offset;
+    uint64_t next = offset + len;
     size_t got = 0;
 
-    piece->len = left < FILES_PIECE_BYTES ? (size_t)left : FILES_PIECE_BYTES;
-    piece->damaged_count = 0;
+    memset(piece->damaged, 0, FILES_PIECE_BLOCKS_MAX * sizeof *piece->damaged);
+    piece->len = len;
     piece->ended = false;
-    if (file->sparse && is_hole(file, offset, piece->len)) {
-        memset(piece->bytes, 0, piece->len);
+    if (file->sparse && is_hole(file, offset, len)) {
+        memset(piece->bytes, 0, len);
         return 0;
     }
-    if (left > FILES_PIECE_BYTES)
-        (void)posix_fadvise(file->fd, (off_t)(offset + FILES_PIECE_BYTES),
-                            (off_t)AHEAD_PIECES * FILES_PIECE_BYTES, POSIX_FADV_WILLNEED);
-    if (hq_io_pread(file->fd, piece->bytes, piece->len, offset, &got, file->path, err) != 0)
+    if (next < file->size)
+        (void)posix_fadvise(file->fd, (off_t)next, (off_t)AHEAD_PIECES * FILES_PIECE_BYTES,
+                            POSIX_FADV_WILLNEED);
+    if (hq_io_pread(file->fd, piece->bytes, len, offset, &got, file->path, err) != 0)
         return -1;
-    piece->ended = got < piece->len;
-    if (file->relation)
-        memset(piece->bytes + got, 0, piece->len - got);
-    else
-        piece->len = got;
+    piece->ended = got < len;
+    piece->len = file->relation ? got - got % file->block_size : got;
     return file->verify ? check_pages(file, offset, piece, err) : 0;
 }

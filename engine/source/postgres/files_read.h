@@ -33,19 +33,22 @@ struct files_file {
 };
 
 struct files_piece {
-    uint8_t *bytes;    /**< FILES_PIECE_BYTES of room, the caller's */
-    size_t len;        /**< filled */
-    bool ended;        /**< the file is shorter than it was: zeros of a relation, else the end */
-    uint32_t *damaged; /**< FILES_PIECE_BLOCKS_MAX of room: blocks of the file that fail */
-    size_t damaged_count;
+    uint8_t *bytes; /**< FILES_PIECE_BYTES of room, the caller's */
+    size_t len;     /**< filled; whole blocks of a relation */
+    bool ended;     /**< the file ends with it, earlier than it did when it was opened */
+    bool *damaged;  /**< FILES_PIECE_BLOCKS_MAX of room: whether each block of it fails */
 };
 
+/** Room for a piece. */
+int files_piece_init(struct files_piece *piece, struct hq_error *err) HQ_MUST_CHECK;
+void files_piece_clear(struct files_piece *piece);
+
 /**
- * Read the piece at @p offset, a multiple of FILES_PIECE_BYTES and less than the size. A page that
- * fails its checksum is read again a few times: the server may be writing it. If it still fails it
- * is damaged, unless it is newer than the backup's start.
+ * Read @p len bytes at @p offset (whole blocks of a relation, at most FILES_PIECE_BYTES, within the
+ * size). A page that fails its checksum is read again a few times: the server may be writing it. If
+ * it still fails it is damaged, unless it is newer than the backup's start.
  */
-int files_read(const struct files_file *file, uint64_t offset, struct files_piece *piece,
-               struct hq_error *err) HQ_MUST_CHECK;
+int files_read(const struct files_file *file, uint64_t offset, size_t len,
+               struct files_piece *piece, struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

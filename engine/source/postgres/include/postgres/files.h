@@ -7,7 +7,7 @@
  * Needs    a mount of the data directory (read-only is enough) and of every tablespace under the
  *          path it has on the server, leave to read all of it, a role with REPLICATION and EXECUTE
  *          on the two functions, and a free replication slot for a moment.
- * Threads  one.
+ * Threads  one calls; a backup starts others, which are gone when it returns.
  */
 #ifndef HQ_POSTGRES_FILES_H
 #define HQ_POSTGRES_FILES_H
@@ -31,11 +31,12 @@ void hq_pg_files_close(struct hq_pg_files *files);
 uint64_t hq_pg_files_bytes(const struct hq_pg_files *files);
 
 /**
- * Take one: as hq_pg_base_backup(), with mode "files". TRANSIENT when the session was lost or a
+ * Take one: as hq_pg_base_backup(), with mode "files" and @p workers threads that read; the writer
+ * needs none of its own. TRANSIENT when the session was lost or a
  * standby promoted meanwhile: the copy is void.
  */
 int hq_pg_files_backup(struct hq_pg_files *files, const struct hq_base_backup_options *options,
-                       struct hq_backup_writer *writer, struct hq_root *root,
+                       unsigned workers, struct hq_backup_writer *writer, struct hq_root *root,
                        struct hq_error *err) HQ_MUST_CHECK;
 
 #endif
