@@ -148,11 +148,13 @@ backup(struct hq_pg *pg, const char *directory, struct hq_error *err)
 
     writer.slow_us = slow != NULL ? strtoll(slow, NULL, 10) : 0;
     if (hq_pg_base_backup(pg, &options, &writer, &root, err) != 0) {
+        hq_buf_clear(&writer.pages);
         for (size_t i = 0; i < root.tablespace_count; i++)
             free(root.tablespaces[i].path);
         free(root.tablespaces);
         return -1;
     }
+    hq_buf_clear(&writer.pages);
     printf("start %X/%08X\nstop %X/%08X\ntimeline %" PRIu32 "\n", (unsigned)(root.start_lsn >> 32),
            (unsigned)root.start_lsn, (unsigned)(root.stop_lsn >> 32), (unsigned)root.stop_lsn,
            root.timeline);
