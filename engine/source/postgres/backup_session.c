@@ -156,13 +156,13 @@ fail_stop(struct hq_pg *pg, const atomic_int *stop, struct hq_error *err)
 
     if (err->code == HQ_E_INTERRUPTED)
         return -1;
-    if (PQstatus(pg->conn) != CONNECTION_OK)
-        return fail_lost(err);
-    /* The answer is read to its end first. */
+    /* The answer is read to its end: it may be the last that this session says. */
     while (hq_pg_result(pg, -1, stop, &row, &ignored) == 0 && row != NULL) {
         PQclear(row);
         row = NULL;
     }
+    if (PQstatus(pg->conn) != CONNECTION_OK)
+        return fail_lost(err);
     if (err->code == HQ_E_SERVER) {
         err->code = HQ_E_TRANSIENT;
         hq_error_hint(err, "what was copied is void: the next backup begins anew");

@@ -1,10 +1,13 @@
 #include <assert.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "backup_session.h"
 #include "base/clock.h"
+#include "datadir_names.h"
 #include "files_copy_internal.h"
 
 /*
@@ -191,6 +194,47 @@ push_stretches(struct files_copy *c, struct files_source *source, struct hq_erro
     return hq_backup_file_release(source->into, err);
 }
 
+/* Which files may be the parent's. */
+static int
+ask_trust(struct files_copy *c, struct files_source *source, struct hq_error *err)
+{
+    struct hq_database_trust *trust = c->options.backup->trust;
+    int rc = 0;
+
+    if (trust == NULL)
+        return 0;
+    if (source->file.relation) {
+        rc = hq_database_trust_relation(trust, source->path, err);
+        source->inherit = rc > 0;
+    } else {
+        rc = hq_database_trust_file(trust, source->path, source->entry.mtime_us, err);
+    }
+    return rc < 0 ? -1 : 0;
+}
+
+/*
+ * A database's PG_VERSION, which says whether its relation files may be the parent's, comes behind
+ * them; it is looked at when the directory is.
+ */
+static int
+look_ahead(struct files_copy *c, const struct hq_datadir_item *item, struct hq_error *err)
+{
+    struct hq_database_trust *trust = c->options.backup->trust;
+    char path[HQ_PATH_BYTES_MAX + 1], below[64];
+    struct stat status;
+    struct hq_entry entry;
+    uint32_t oid;
+
+    if (trust == NULL || !hq_datadir_oid(item->name, &oid))
+        return 0;
+    snprintf(below, sizeof below, "%s/PG_VERSION", item->name);
+    if (fstatat(item->directory_fd, below, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+        (size_t)snprintf(path, sizeof path, "%s/PG_VERSION", item->path) >= sizeof path)
+        return 0;
+    entry = files_entry(path, &status);
+    return hq_database_trust_file(trust, path, entry.mtime_us, err) < 0 ? -1 : 0;
+}
+
 static int
 copy_file(struct files_copy *c, const struct hq_datadir_item *item, struct hq_error *err)
 {
@@ -210,7 +254,9 @@ copy_file(struct files_copy *c, const struct hq_datadir_item *item, struct hq_er
     memcpy(source->path, item->path, len + 1);
     source->file.path = source->entry.path = source->path;
     source->holds = 1;
-    rc = push_stretches(c, source, err);
+    rc = ask_trust(c, source, err);
+    if (rc == 0)
+        rc = push_stretches(c, source, err);
     files_source_release(source);
     return rc;
 }
@@ -254,6 +300,8 @@ files_copy_item(const struct hq_datadir_item *item, void *copy, struct hq_error 
         entry.target = item->target;
         if (add_tablespace(c, item, err) != 0)
             return -1;
+    } else if (look_ahead(c, item, err) != 0) {
+        return -1;
     }
     return hq_backup_writer_entry(c->options.writer, &entry, err);
 }
