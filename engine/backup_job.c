@@ -114,6 +114,7 @@ read_cluster(const struct attempt *a, struct hq_backup_writer *writer, struct hq
         .label = root->backup,
         .fast_checkpoint = config->checkpoint == HQ_CONFIG_CHECKPOINT_FAST,
         .trust = a->trust,
+        .parent_lsn = a->parent->root.start_lsn,
         .progress = a->options->progress,
         .context = a->options->context,
         .stop = a->options->stop,

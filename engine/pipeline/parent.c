@@ -85,8 +85,10 @@ is_wanted(const struct hq_entry *entry)
 {
     const char *name = strrchr(entry->path, '/');
 
-    return entry->type == HQ_ENTRY_RELATION ||
-           (entry->type == HQ_ENTRY_FILE && name != NULL && strcmp(name, "/PG_VERSION") == 0);
+    /* Damaged pages are looked at, and told, in every backup anew. */
+    if (entry->type == HQ_ENTRY_RELATION)
+        return entry->damaged_count == 0;
+    return entry->type == HQ_ENTRY_FILE && name != NULL && strcmp(name, "/PG_VERSION") == 0;
 }
 
 static int

@@ -24,6 +24,7 @@ struct database {
 struct hq_database_trust {
     const struct hq_backup_parent *parent;
     const struct hq_wal_summary *summary;
+    bool refuted; /* by a page that was looked at */
     struct database *databases;
     size_t count, cap;
     size_t last; /* looked up: files of a database come together */
@@ -54,6 +55,19 @@ void
 hq_database_trust_use(struct hq_database_trust *t, const struct hq_wal_summary *summary)
 {
     t->summary = summary;
+}
+
+const struct hq_wal_summary *
+hq_database_trust_summary(const struct hq_database_trust *t)
+{
+    return t->summary;
+}
+
+void
+hq_database_trust_refute(struct hq_database_trust *t)
+{
+    t->summary = NULL;
+    t->refuted = true;
 }
 
 /* "base/5/1259", "pg_tblspc/16390/PG_15_202209061/5/1259": 5. 0: of no database. */
@@ -169,8 +183,9 @@ hq_database_trust_file(struct hq_database_trust *t, const char *path, int64_t mt
 bool
 hq_database_trust_conflict(struct hq_database_trust *t)
 {
-    bool conflict = false;
+    bool conflict = t->refuted;
 
+    t->refuted = false;
     for (size_t i = 0; i < t->count; i++) {
         struct database *database = &t->databases[i];
 

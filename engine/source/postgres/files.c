@@ -37,6 +37,7 @@ describe(const struct hq_datadir *d, uint64_t start_lsn, const struct stat *stat
     uint32_t block_size = d->control.block_size;
     uint64_t blocks = (uint64_t)status->st_size / block_size;
     struct hq_relation relation;
+    bool in_reach;
 
     file->size = (uint64_t)status->st_size;
     file->sparse = (uint64_t)status->st_blocks * 512 + FILES_PIECE_BYTES < file->size;
@@ -48,10 +49,10 @@ describe(const struct hq_datadir *d, uint64_t start_lsn, const struct stat *stat
     file->relation = true;
     file->block_size = block_size;
     file->start_lsn = start_lsn;
-    file->verify =
-        d->control.checksum_version != 0 &&
+    in_reach =
         !__builtin_mul_overflow(relation.segment, d->control.segment_blocks, &file->first_block) &&
         (uint32_t)blocks <= UINT32_MAX - file->first_block;
+    file->verify = d->control.checksum_version != 0 && in_reach;
     entry->type = HQ_ENTRY_RELATION;
     entry->size = file->size;
 }

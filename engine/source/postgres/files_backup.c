@@ -111,7 +111,11 @@ start(struct backup *b, struct hq_error *err)
     if (hq_backup_session_start(b->files->pg, o->label, o->fast_checkpoint, o->stop,
                                 &b->root->start_lsn, err) != 0)
         return -1;
-    return await_checkpoint(b, err);
+    if (await_checkpoint(b, err) != 0)
+        return -1;
+    if (o->started != NULL)
+        o->started(o->context, b->root);
+    return 0;
 }
 
 static int

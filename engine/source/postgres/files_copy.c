@@ -194,6 +194,23 @@ push_stretches(struct files_copy *c, struct files_source *source, struct hq_erro
     return hq_backup_file_release(source->into, err);
 }
 
+/* What WAL says of the relation's blocks since the parent. */
+static void
+ask_summary(const struct files_copy *c, struct files_source *source)
+{
+    const struct hq_wal_summary *summary = hq_database_trust_summary(c->options.backup->trust);
+    struct hq_relation_fork fork;
+    uint32_t first_block;
+
+    if (summary == NULL || !source->inherit ||
+        !hq_wal_summary_path(source->path, c->options.files->directory.control.segment_blocks,
+                             &fork, &first_block) ||
+        first_block != source->file.first_block)
+        return;
+    hq_wal_summary_relation(summary, &fork, &source->changes);
+    source->summarized = source->changes.state != HQ_WAL_SUMMARY_UNTRUSTED;
+}
+
 /* Which files may be the parent's. */
 static int
 ask_trust(struct files_copy *c, struct files_source *source, struct hq_error *err)
@@ -206,10 +223,32 @@ ask_trust(struct files_copy *c, struct files_source *source, struct hq_error *er
     if (source->file.relation) {
         rc = hq_database_trust_relation(trust, source->path, err);
         source->inherit = rc > 0;
+        ask_summary(c, source);
     } else {
         rc = hq_database_trust_file(trust, source->path, source->entry.mtime_us, err);
     }
     return rc < 0 ? -1 : 0;
+}
+
+/* A relation file without a changed block is the parent's as a whole. @return 1: it was; 0; -1. */
+static int
+take_over(struct files_copy *c, const struct files_source *source, struct hq_error *err)
+{
+    uint32_t blocks, size = source->file.block_size;
+    int rc;
+
+    if (!source->summarized || atomic_load(&c->refuted))
+        return 0;
+    blocks = (uint32_t)(source->file.size / size);
+    if (hq_wal_summary_next(&source->changes, source->file.first_block,
+                            source->file.first_block + blocks) != source->file.first_block + blocks)
+        return 0;
+    rc = hq_backup_writer_inherit(c->options.writer, &source->entry, size, err);
+    if (rc > 0 && files_sample(c, source, 0, blocks, err) != 0)
+        return -1;
+    if (rc > 0)
+        atomic_fetch_add(&c->done, source->file.size);
+    return rc;
 }
 
 /*
@@ -256,9 +295,11 @@ copy_file(struct files_copy *c, const struct hq_datadir_item *item, struct hq_er
     source->holds = 1;
     rc = ask_trust(c, source, err);
     if (rc == 0)
+        rc = take_over(c, source, err);
+    if (rc == 0)
         rc = push_stretches(c, source, err);
     files_source_release(source);
-    return rc;
+    return rc < 0 ? -1 : 0;
 }
 
 static int
@@ -328,6 +369,8 @@ files_copy_wait(struct files_copy *c, struct hq_error *err)
         pthread_mutex_unlock(&c->lock);
     }
     join(c);
+    if (atomic_load(&c->refuted))
+        hq_database_trust_refute(c->options.backup->trust);
     return check(c, err);
 }
 

@@ -16,7 +16,9 @@
 struct files_source {
     struct files_file file;
     struct hq_entry entry;
-    bool inherit;                /**< pages may be the parent's */
+    bool inherit;    /**< pages may be the parent's */
+    bool summarized; /**< and WAL says which are, by `changes` */
+    struct hq_wal_summary_view changes;
     struct hq_backup_file *into; /**< NULL: whoever reads its only stretch makes it */
     atomic_uint holds;
     char path[];
@@ -40,7 +42,8 @@ struct files_copy {
     size_t tablespace_cap;
     int64_t looked_us; /**< when the session was last looked at */
     atomic_uint next_lane;
-    atomic_ullong done; /**< bytes read */
+    atomic_ullong done;  /**< bytes read, or known without */
+    atomic_bool refuted; /**< a page had changed that the summary of WAL does not name */
 
     pthread_mutex_t lock; /**< guards what follows */
     pthread_cond_t ended;
@@ -51,6 +54,19 @@ struct files_copy {
 
 /** Remember the first failure and let nobody begin anything new. */
 void files_copy_fail(struct files_copy *c, const struct hq_error *why);
+/**
+ * How many of the blocks [@p block, @p end) can be taken from the parent unread: 0 where it is not
+ * worth it.
+ */
+uint32_t files_unchanged(const struct files_source *source, uint32_t block, uint32_t end);
+/** How many of them are to be read before some that can be taken over; at least 1. */
+uint32_t files_changed(const struct files_source *source, uint32_t block, uint32_t end);
+/**
+ * Look at one of @p count blocks from @p block on that are about to be taken over unread. If WAL
+ * changed it since the parent, the summary is refuted, loudly. Some calls look at nothing.
+ */
+int files_sample(struct files_copy *c, const struct files_source *source, uint32_t block,
+                 uint32_t count, struct hq_error *err) HQ_MUST_CHECK;
 /** The body of a reading thread. */
 void *files_work(void *copy);
 

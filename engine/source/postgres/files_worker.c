@@ -40,23 +40,55 @@ copy_piece(struct files_copy *c, struct hq_backup_lane *lane, const struct files
                : hq_backup_lane_data(lane, piece->bytes, piece->len, err);
 }
 
+/* How many bytes to read next, a piece at most; 0: so many blocks were taken over, unread. */
+static int
+choose_piece(struct files_copy *c, struct hq_backup_lane *lane, const struct files_source *source,
+             uint64_t *at, uint64_t end, size_t *len, struct hq_error *err)
+{
+    uint64_t left = end - *at;
+    uint32_t size = source->file.block_size, block, most, count;
+
+    *len = left < FILES_PIECE_BYTES ? (size_t)left : FILES_PIECE_BYTES;
+    if (!source->summarized || atomic_load(&c->refuted))
+        return 0;
+    block = (uint32_t)(*at / size);
+    most = (uint32_t)(left / size);
+    count = files_unchanged(source, block, block + most);
+    if (count == 0) {
+        most = most < *len / size ? most : (uint32_t)(*len / size);
+        *len = (size_t)files_changed(source, block, block + most) * size;
+        return 0;
+    }
+    if (files_sample(c, source, block, count, err) != 0 ||
+        hq_backup_lane_skip(lane, count, err) != 0)
+        return -1;
+    *len = 0;
+    *at += (uint64_t)count * size;
+    atomic_fetch_add(&c->done, (uint64_t)count * size);
+    return 0;
+}
+
 /* A file that ends earlier than it did was truncated meanwhile: WAL does that again. */
 static int
 copy_stretch(struct files_copy *c, struct hq_backup_lane *lane, const struct files_task *task,
              struct files_piece *piece, struct hq_error *err)
 {
-    const struct files_file *file = &task->source->file;
+    const struct files_source *source = task->source;
+    const struct files_file *file = &source->file;
     uint32_t block = file->relation ? (uint32_t)(task->offset / file->block_size) : 0;
+    uint64_t at = task->offset;
 
-    if (hq_backup_lane_begin(lane, task->source->into, block, err) != 0)
+    if (hq_backup_lane_begin(lane, source->into, block, err) != 0)
         return -1;
     piece->ended = false;
-    for (uint64_t at = task->offset; at < task->end && !piece->ended; at += FILES_PIECE_BYTES) {
-        uint64_t left = task->end - at;
-        size_t len = left < FILES_PIECE_BYTES ? (size_t)left : FILES_PIECE_BYTES;
+    while (at < task->end && !piece->ended) {
+        size_t len;
 
-        if (copy_piece(c, lane, file, at, len, piece, err) != 0)
+        if (choose_piece(c, lane, source, &at, task->end, &len, err) != 0)
             return -1;
+        if (len > 0 && copy_piece(c, lane, file, at, len, piece, err) != 0)
+            return -1;
+        at += len;
     }
     return hq_backup_lane_end(lane, err);
 }

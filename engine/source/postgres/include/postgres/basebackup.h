@@ -20,6 +20,7 @@ struct hq_base_backup_options {
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
     struct hq_database_trust *trust; /**< which databases may be the parent's; NULL: none */
+    uint64_t parent_lsn;             /**< where the parent starts; 0: there is none */
     /** Told once where the backup starts, before any file is read; NULL: nobody wants to know. */
     void (*started)(void *context, const struct hq_root *root);
     const atomic_int *stop; /**< ends it with INTERRUPTED when set; NULL: never */

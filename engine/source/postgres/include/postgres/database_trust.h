@@ -26,6 +26,13 @@ struct hq_database_trust *hq_database_trust_new(const struct hq_backup_parent *p
 void hq_database_trust_free(struct hq_database_trust *t);
 /** From now on WAL decides: @p summary (borrowed) reaches from the parent's start to this one's. */
 void hq_database_trust_use(struct hq_database_trust *t, const struct hq_wal_summary *summary);
+/** The summary in use, NULL: none. */
+const struct hq_wal_summary *hq_database_trust_summary(const struct hq_database_trust *t);
+/**
+ * The summary did not name a page that had changed: it is not used any more, and there is a
+ * conflict.
+ */
+void hq_database_trust_refute(struct hq_database_trust *t);
 /** Whether pages of the relation file @p path may be the parent's. -1: NOMEM. */
 int hq_database_trust_relation(struct hq_database_trust *t, const char *path,
                                struct hq_error *err) HQ_MUST_CHECK;
