@@ -1,0 +1,115 @@
+#!/bin/bash
+# Backups that take unchanged pages from the last one. A chain of them under a random workload, each
+# restored and compared page by page with the server; then whatever could make an old page pass for
+# a new one: each condition of engine/backup_parent.h, and what databases and disks can do.
+#
+#     incremental.sh [SEED [BACKUPS]]
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+seed=${1:-$(date +%s)} backups=${2:-20}
+here=$(cd "$(dirname "$0")" && pwd)
+
+json_number() { sed -n "s/.*\"$1\": *\([0-9]*\).*/\1/p" "$scratch/backup.json"; }
+# take [options]: a backup; its description is in backup.json, what it said in backup.log
+take() {
+    backup backup --json "$@" >"$scratch/backup.json" 2>"$scratch/backup.log" || {
+        not_ok "backup $*" "$scratch/backup.log"
+        return 1
+    }
+}
+said() { # said WHAT PATTERN: of the last backup
+    if grep -qE -- "$2" "$scratch/backup.log"; then ok "$1"; else not_ok "$1 (not said: $2)" "$scratch/backup.log"; fi
+}
+inherited() { [ "$(json_number inherited_pages)" -gt "${1:-0}" ]; }
+# compare WHAT PG [restore options]: the last backup, restored, is what the server has
+compare() {
+    local what=$1 pg=$2; shift 2
+    rm -rf "$scratch/copy" "$scratch/copy_fast"
+    mkdir -m 700 "$scratch/copy_fast"; chown "$user" "$scratch/copy_fast"
+    as "$scratch/bin/hq-restore" pg --repository "$repository" --key "$scratch/restore.key" --to "$scratch/copy" \
+        --cluster "$cluster" --immediate --tablespace-map "$scratch/fast=$scratch/copy_fast" "$@" \
+        >"$scratch/restore.log" 2>&1 || { not_ok "$what: restore" "$scratch/restore.log"; return 1; }
+    check "$what" python3 "$here/incremental.py" compare "$scratch/$pg" "$scratch/copy"
+}
+still() { sql "$1" -c CHECKPOINT; } # nothing is left to write
+
+pg_init live
+cat >>"$scratch/live/postgresql.conf" <<CONF
+autovacuum = off
+bgwriter_lru_maxpages = 0
+CONF
+pg_stop live fast; pg_start live
+mkdir -m 700 "$scratch/fast"; chown "$user" "$scratch/fast"
+sql live -c "CREATE TABLESPACE fast LOCATION '$scratch/fast'"
+for t in 0 1 2 3 4 5; do
+    sql live -c "CREATE TABLE t$t (a int, b text)" -c "CREATE INDEX t${t}_a ON t$t (a)" \
+        -c "INSERT INTO t$t SELECT g, repeat(md5(g::text), 5) FROM generate_series(1, 5000) g"
+done
+sql live -c "CREATE SEQUENCE s" -c "CREATE UNLOGGED TABLE u AS SELECT 1 AS a" -c "CREATE DATABASE mould"
+db=mould sql live -c "CREATE TABLE m AS SELECT g AS a, 'first' AS b FROM generate_series(1, 20000) g"
+hq_init
+hq_config live </dev/null
+sleep 3.5 # a database that has just been made is not taken for the parent's
+still live; take; said "the first one has no parent" "there is no backup of this system yet"
+compare "the first one is the server" live
+daemon_start
+
+echo "== a chain of $backups backups, seed $seed"
+failed=$failures
+for i in $(seq "$backups"); do
+    python3 "$here/incremental.py" load $((seed * 1000 + i)) >"$scratch/load.sql"
+    sql live -f "$scratch/load.sql" >/dev/null 2>"$scratch/load.err" || true
+    still live
+    take || break
+    inherited || not_ok "backup $i takes pages from its parent" "$scratch/backup.log"
+    compare "backup $i is the server" live >"$scratch/compare.out"
+    grep -q '^ok' "$scratch/compare.out" || { cat "$scratch/compare.out" "$scratch/load.sql"; break; }
+done
+[ "$failures" = "$failed" ] && ok "each of $backups backups in a row is the server, page by page"
+
+echo "== --full-read"
+take --full-read
+said "--full-read reads every page" 'why=--full-read|why="--full-read"'
+same "and takes none over" 0 "$(json_number inherited_pages)"
+compare "and is the server" live
+
+echo "== a database made anew under its old number, with pages as old as its mould's"
+db=mould sql live -c "CREATE TABLE other AS SELECT g AS a, 'second' AS b FROM generate_series(1, 20000) g"
+sql live -c "CREATE DATABASE re TEMPLATE mould STRATEGY FILE_COPY OID = 77777"
+sleep 3.5; still live; take; take
+compare "a copied database is the server" live
+db=mould sql live -c "UPDATE m SET b = 'third!'" -c "VACUUM FULL m" -c "UPDATE other SET b = 'x'"
+still live; take
+sql live -c "DROP DATABASE re"
+sql live -c "CREATE DATABASE re TEMPLATE mould STRATEGY FILE_COPY OID = 77777"
+still live; take
+compare "the same number, another database" live
+
+echo "== the server's disk is put back to where it was"
+still live; pg_stop live fast
+cp -a "$scratch/live" "$scratch/before"; cp -a "$scratch/fast" "$scratch/before_fast"
+pg_start live
+sql live -c "UPDATE t1 SET b = 'later'"
+still live; take
+stop_lsn=$(sql live -c "SELECT pg_current_wal_flush_lsn()")
+daemon_stop >/dev/null
+pg_stop live fast
+rm -rf "$scratch/live" "$scratch/fast"
+mv "$scratch/before" "$scratch/live"; mv "$scratch/before_fast" "$scratch/fast"
+pg_start live
+sql live -c "UPDATE t1 SET b = 'another'" -c "UPDATE t2 SET b = 'another'"
+past() { [ "$(sql live -c "SELECT pg_current_wal_flush_lsn() > '$stop_lsn'::pg_lsn + 40000000")" = t ]; }
+until past; do sql live -c "INSERT INTO t3 SELECT g, repeat('x', 500) FROM generate_series(1, 20000) g"; done
+still live; take
+said "the next backup does not believe its pages" "started anew since backup"
+compare "the server that was put back is the server" live
+
+echo "== data checksums are turned off"
+pg_stop live fast
+must as "$pg_bin/pg_checksums" --disable -D "$scratch/live" --no-sync
+pg_start live
+sql live -c "UPDATE t4 SET b = 'unsummed'"
+still live; take
+said "no page goes into the backup with a checksum that the server does not have" "checksums were turned off since"
+compare "the server without checksums is the server" live
+exit 0
