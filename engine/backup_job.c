@@ -101,12 +101,39 @@ struct attempt {
     struct hq_pg *pg;
     const struct backup_parent *parent;
     struct hq_database_trust *trust;
-    struct hq_pg_files *files; /* NULL: stream */
+    struct hq_pg_files *files;      /* NULL: stream */
+    struct hq_wal_summary *changes; /* since the parent; NULL: not known, or not believed */
+    bool again;                     /* not the first one */
 };
+
+static void
+report_progress(void *context, uint64_t done, uint64_t total)
+{
+    const struct attempt *a = context;
+
+    if (a->options->progress != NULL)
+        a->options->progress(a->options->context, done, total);
+}
+
+/* Now that the start is known, WAL may say what changed up to there. */
+static int
+learn_changes(void *context, const struct hq_root *root, struct hq_error *err)
+{
+    struct attempt *a = context;
+
+    if (a->parent->pages == NULL || a->again)
+        return 0;
+    if (backup_parent_changes(a->site, a->options, a->parent, root->start_lsn, &a->changes, err) !=
+        0)
+        return -1;
+    if (a->changes != NULL)
+        hq_database_trust_use(a->trust, a->changes);
+    return 0;
+}
 
 /* By the files, with readers that do all the work, or by the stream, with the writer's workers. */
 static int
-read_cluster(const struct attempt *a, struct hq_backup_writer *writer, struct hq_root *root,
+read_cluster(struct attempt *a, struct hq_backup_writer *writer, struct hq_root *root,
              struct hq_error *err)
 {
     const struct hq_config_backup *config = &a->site->config->backup;
@@ -115,8 +142,9 @@ read_cluster(const struct attempt *a, struct hq_backup_writer *writer, struct hq
         .fast_checkpoint = config->checkpoint == HQ_CONFIG_CHECKPOINT_FAST,
         .trust = a->trust,
         .parent_lsn = a->parent->root.start_lsn,
-        .progress = a->options->progress,
-        .context = a->options->context,
+        .progress = report_progress,
+        .started = learn_changes,
+        .context = a,
         .stop = a->options->stop,
     };
 
@@ -126,7 +154,7 @@ read_cluster(const struct attempt *a, struct hq_backup_writer *writer, struct hq
 }
 
 static int
-copy_once(const struct attempt *a, struct hq_root *root, struct hq_backup_statistics *statistics,
+copy_once(struct attempt *a, struct hq_root *root, struct hq_backup_statistics *statistics,
           struct hq_error *err)
 {
     const struct hq_config_backup *config = &a->site->config->backup;
@@ -171,15 +199,15 @@ copy_again(struct attempt *a, struct hq_root *root, struct hq_backup_statistics 
 {
     int failed = 0;
 
-    for (bool again = true; again;) {
+    do {
         failed = copy_once(a, root, statistics, err);
-        again = failed == 0 && hq_database_trust_conflict(a->trust);
-        if (again) {
+        a->again = failed == 0 && hq_database_trust_conflict(a->trust);
+        if (a->again) {
             hq_log(HQ_LOG_WARNING,
-                   "a database was created anew under its old number: the backup is made again");
+                   "a database is not the last backup's, as it seemed: the backup is made again");
             reset_root(root);
         }
-    }
+    } while (a->again);
     return failed;
 }
 
@@ -205,6 +233,7 @@ copy_cluster(struct attempt *a, const struct hq_pg_system *system, struct hq_roo
         memcpy(root->parent, a->parent->root.backup, sizeof root->parent);
     failed = copy_again(a, root, statistics, err);
     hq_database_trust_free(a->trust);
+    hq_wal_summary_free(a->changes);
     return failed;
 }
 

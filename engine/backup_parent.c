@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/wal_changes.h"
 #include "postgres/instance.h"
 #include "repository/timeline.h"
 #include "restore/wal_inventory.h"
@@ -16,6 +17,7 @@ backup_parent_clear(struct backup_parent *p)
 {
     hq_backup_parent_free(p->pages);
     hq_root_clear(&p->root);
+    hq_timeline_path_clear(&p->path);
     *p = (struct backup_parent){0};
 }
 
@@ -103,23 +105,21 @@ compare_settings(const struct weighing *w)
 static int
 compare_timelines(const struct weighing *w, struct hq_error *err)
 {
-    HQ_AUTO(hq_timeline_path_clear)
-    struct hq_timeline_path path = {0};
     HQ_AUTO(hq_buf_clear)
     struct hq_buf history = {0};
     const struct hq_root *parent = &w->out->root;
+    struct hq_timeline_path *path = &w->out->path;
     uint32_t timeline = w->system->timeline;
 
-    if (parent->timeline != timeline) {
-        if (timeline < parent->timeline)
-            return no(w, "backup %s is of a later timeline", parent->backup);
-        if (hq_pg_timeline_history(w->pg, timeline, &history, err) != 0 ||
-            hq_timeline_path_decode(timeline, hq_buf_text(&history), history.len, &path, err) != 0)
-            return trouble(w, "the timeline's history can't be read", err);
-        if (!hq_timeline_path_passes(&path, parent->timeline, parent->start_lsn) ||
-            !hq_timeline_path_passes(&path, parent->timeline, parent->stop_lsn))
-            return no(w, "backup %s reaches into a timeline that was abandoned", parent->backup);
-    }
+    if (timeline < parent->timeline)
+        return no(w, "backup %s is of a later timeline", parent->backup);
+    if ((timeline > parent->timeline &&
+         hq_pg_timeline_history(w->pg, timeline, &history, err) != 0) ||
+        hq_timeline_path_decode(timeline, hq_buf_text(&history), history.len, path, err) != 0)
+        return trouble(w, "the timeline's history can't be read", err);
+    if (!hq_timeline_path_passes(path, parent->timeline, parent->start_lsn) ||
+        !hq_timeline_path_passes(path, parent->timeline, parent->stop_lsn))
+        return no(w, "backup %s reaches into a timeline that was abandoned", parent->backup);
     if (w->system->flush_lsn < parent->stop_lsn)
         return no(w, "the server is at %X/%X, before backup %s ended",
                   (unsigned)(w->system->flush_lsn >> 32), (unsigned)w->system->flush_lsn,
@@ -127,11 +127,40 @@ compare_timelines(const struct weighing *w, struct hq_error *err)
     return 1;
 }
 
+int
+backup_parent_changes(struct hq_site *site, const struct hq_backup_job_options *options,
+                      const struct backup_parent *parent, uint64_t to_lsn,
+                      struct hq_wal_summary **out, struct hq_error *err)
+{
+    const struct hq_root *root = &parent->root;
+    const struct hq_wal_changes_range range = {.system_identifier = root->system_identifier,
+                                               .wal_segment_size = root->wal_segment_size,
+                                               .path = &parent->path,
+                                               .from_lsn = root->start_lsn,
+                                               .to_lsn = to_lsn};
+    struct hq_wal_summary_hole hole;
+
+    *out = NULL;
+    if (site->config->wal.source == HQ_CONFIG_WAL_PUSH)
+        return 0; /* nobody sees its records */
+    if (hq_wal_changes_load(site, options->archive, &range, options->stop, out, &hole, err) != 0) {
+        if (err->code == HQ_E_NOMEM || err->code == HQ_E_INTERRUPTED)
+            return -1;
+        hq_log_error(HQ_LOG_INFO, "what WAL changed is not known", err);
+        hq_error_clear(err);
+    } else if (*out == NULL) {
+        hq_log(HQ_LOG_INFO, "what WAL changed is not known", HQ_F_TEXT("why", hole.why),
+               HQ_F_LSN("from", hole.from_lsn), HQ_F_LSN("to", hole.to_lsn));
+    }
+    return 0;
+}
+
 /* Whether the disk can have been put back since the parent. */
 static int
 prove_history(const struct weighing *w, struct hq_error *err)
 {
     const struct hq_root *parent = &w->out->root;
+    struct hq_wal_summary *changes;
     int64_t before;
 
     if (hq_catalog_backup_server(w->site->catalog, parent->cluster, parent->backup, &before, err) !=
@@ -139,6 +168,13 @@ prove_history(const struct weighing *w, struct hq_error *err)
         return -1;
     if (before != 0 && before == w->out->note.server_started_us)
         return 1;
+    if (backup_parent_changes(w->site, w->options, w->out, w->system->flush_lsn, &changes, err) !=
+        0)
+        return -1;
+    if (changes != NULL) {
+        hq_wal_summary_free(changes);
+        return 1;
+    }
     return no(w,
               "the server was started anew since backup %s, and there is no proof that its WAL "
               "goes on from there",

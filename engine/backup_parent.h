@@ -20,12 +20,14 @@
 
 #include "engine/backup_job.h"
 #include "postgres/database_trust.h"
+#include "repository/timeline.h"
 
 struct backup_parent {
     struct hq_root root;
     struct hq_backup_parent *pages; /**< NULL: none */
     char why[256];                  /**< there is none; "" */
     struct hq_backup_note note;     /**< of the backup to come */
+    struct hq_timeline_path path;   /**< to the present timeline, from the parent's on */
 };
 
 /**
@@ -36,5 +38,12 @@ int backup_parent_choose(struct hq_site *site, const struct hq_backup_job_option
                          struct hq_pg *pg, const struct hq_pg_system *system,
                          struct backup_parent *out, struct hq_error *err) HQ_MUST_CHECK;
 void backup_parent_clear(struct backup_parent *p);
+/**
+ * What WAL changed from the parent's start to @p to_lsn: *@p out NULL where that is not known, and
+ * the log says why. hq_wal_summary_free(). -1: NOMEM, INTERRUPTED.
+ */
+int backup_parent_changes(struct hq_site *site, const struct hq_backup_job_options *options,
+                          const struct backup_parent *parent, uint64_t to_lsn,
+                          struct hq_wal_summary **out, struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

@@ -94,7 +94,7 @@ static void
 back_up(struct daemon *d)
 {
     struct hq_backup_job_options options = {
-        .stop = d->stop, .position = daemon_position, .position_context = d};
+        .stop = d->stop, .position = daemon_position, .position_context = d, .archive = d->archive};
     struct hq_backup_statistics statistics;
     struct hq_error err = {0};
     struct hq_root root;
@@ -106,7 +106,9 @@ back_up(struct daemon *d)
     if (done) {
         hq_log(HQ_LOG_INFO, "backup complete", HQ_F_TEXT("cluster", root.cluster),
                HQ_F_TEXT("backup", root.backup), HQ_F_U64("files", statistics.files),
-               HQ_F_U64("bytes", statistics.bytes), HQ_F_U64("new_bytes", statistics.new_bytes),
+               HQ_F_U64("bytes", statistics.bytes),
+               HQ_F_U64("inherited_pages", statistics.inherited_pages),
+               HQ_F_U64("new_bytes", statistics.new_bytes),
                HQ_F_U64("stored_bytes", statistics.stored_bytes),
                HQ_F_U64("damaged_pages", statistics.damaged_pages),
                HQ_F_I64("milliseconds", (hq_clock_monotonic_us() - began) / 1000));

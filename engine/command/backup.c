@@ -166,7 +166,8 @@ back_up(const struct hq_command_line *line, struct hq_site *site, struct wal_sou
                                             .locked = true,
                                             .full_read = values->full_read,
                                             .position = ask_position,
-                                            .position_context = source};
+                                            .position_context = source,
+                                            .archive = source->archive};
     HQ_AUTO(hq_root_clear)
     struct hq_root root = {0};
     struct hq_backup_statistics statistics = {0};

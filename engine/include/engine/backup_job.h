@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "engine/archive_thread.h"
 #include "engine/site.h"
 #include "pipeline/backup_writer.h"
 #include "postgres/archiver.h"
@@ -20,6 +21,7 @@ struct hq_backup_job_options {
     /** Where the cluster's archiver is, all zero if that is not known. NULL: nobody knows. */
     void (*position)(void *context, struct hq_archiver_position *out);
     void *position_context;
+    struct hq_archive_thread *archive; /**< of this process, NULL: the daemon is asked about WAL */
 };
 
 /** Keep other backups of this cluster on this host out. @return a descriptor, or -1 (BUSY). */

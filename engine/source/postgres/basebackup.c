@@ -192,9 +192,7 @@ read_start(struct base_backup *b, struct hq_error *err)
 {
     if (next_position(b, &b->root->start_lsn, &b->root->timeline, err) != 0)
         return -1;
-    if (b->options->started != NULL)
-        b->options->started(b->options->context, b->root);
-    return 0;
+    return b->options->started == NULL ? 0 : b->options->started(b->options->context, b->root, err);
 }
 
 static int

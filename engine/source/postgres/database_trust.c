@@ -67,6 +67,7 @@ void
 hq_database_trust_refute(struct hq_database_trust *t)
 {
     t->summary = NULL;
+    t->parent = NULL;
     t->refuted = true;
 }
 

@@ -113,8 +113,8 @@ start(struct backup *b, struct hq_error *err)
         return -1;
     if (await_checkpoint(b, err) != 0)
         return -1;
-    if (o->started != NULL)
-        o->started(o->context, b->root);
+    if (o->started != NULL && o->started(o->context, b->root, err) != 0)
+        return -1;
     return 0;
 }
 

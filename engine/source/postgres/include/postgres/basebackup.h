@@ -21,8 +21,8 @@ struct hq_base_backup_options {
     void *context;
     struct hq_database_trust *trust; /**< which databases may be the parent's; NULL: none */
     uint64_t parent_lsn;             /**< where the parent starts; 0: there is none */
-    /** Told once where the backup starts, before any file is read; NULL: nobody wants to know. */
-    void (*started)(void *context, const struct hq_root *root);
+    /** Told where the backup starts, before any file is read; NULL: nobody wants to know. */
+    int (*started)(void *context, const struct hq_root *root, struct hq_error *err);
     const atomic_int *stop; /**< ends it with INTERRUPTED when set; NULL: never */
 };
 

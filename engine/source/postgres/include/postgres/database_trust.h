@@ -29,8 +29,8 @@ void hq_database_trust_use(struct hq_database_trust *t, const struct hq_wal_summ
 /** The summary in use, NULL: none. */
 const struct hq_wal_summary *hq_database_trust_summary(const struct hq_database_trust *t);
 /**
- * The summary did not name a page that had changed: it is not used any more, and there is a
- * conflict.
+ * The summary did not name a page that had changed: there is a conflict, and nothing is believed to
+ * be the parent's any more.
  */
 void hq_database_trust_refute(struct hq_database_trust *t);
 /** Whether pages of the relation file @p path may be the parent's. -1: NOMEM. */
