@@ -334,7 +334,7 @@ const struct hq_config_row hq_config_rows[] = {
      .otherwise = "the number of usable processors",
      .min = 1,
      .max = 64,
-     .help = "Threads that compress and encrypt."},
+     .help = "Threads that read (files), compress and encrypt."},
 
     {.name = "metrics.listen",
      .kind = HQ_KIND_TEXT,

@@ -1,7 +1,8 @@
 # lib.sh: sourced by the integration tests (bash). One scratch directory, a PostgreSQL or more in it,
 # a repository, the daemon; lines 'ok - what' and 'not ok - what'; nothing left running at the end.
 #
-# Environment: HQ_BUILD (directory of programs; default build/dev/bin), HQ_PG_BIN.
+# Environment: HQ_BUILD (directory of programs; default build/dev/bin), HQ_PG_BIN; HQ_FILES=1: backups
+# read the servers' files.
 set -u
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${HQ_BUILD:-$top/build/dev/bin}
@@ -142,6 +143,7 @@ cluster:
   connection: "host=$scratch port=${port_of[$1]} user=postgres"
   slot: hq_test
 YAML
+    [ -z "${HQ_FILES:-}" ] || echo "  data_directory: $scratch/$1" >>"$config"
     [ -t 0 ] || cat >>"$config"
     chown "$user" "$config"
 }
