@@ -8,6 +8,19 @@ from measure import Failed
 TOP = 16
 
 
+def shares(report):
+    """Percent by function; what a library has no names for is the library's."""
+    found = {}
+    for line in report.splitlines():
+        fields = [field.strip() for field in line.split(";")]
+        if len(fields) < 3 or not fields[0].endswith("%"):
+            continue
+        symbol, library = fields[1].split("] ", 1)[-1], fields[2]
+        name = library if symbol.startswith("0x") else f"{symbol} ({library.strip('[]')})"
+        found[name] = found.get(name, 0) + float(fields[0][:-1])
+    return found
+
+
 class Profiles:
     def __init__(self, cases):
         self.cases, self.bench, self.tool = cases, cases.bench, cases.files
@@ -59,9 +72,9 @@ class Profiles:
             with open(said, errors="replace") as out:
                 print(f"\n### {title}\n\nnot profiled: {out.read().strip()[-300:]}", flush=True)
             return
-        report = subprocess.run(["perf", "report", "-i", data, "--stdio", "--no-children", "--sort", "symbol,dso",
-                                 "--percent-limit", "0.5", "-q"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        report = subprocess.run(["perf", "report", "-i", data, "--stdio", "--no-children", "--sort", "symbol,dso", "-t",
+                                 ";", "--percent-limit", "0", "-q"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                 text=True).stdout
-        lines = [line.rstrip() for line in report.splitlines() if line.strip() and not line.startswith("#")]
-        print(f"\n### {title}\n")
-        print("\n".join("    " + line.strip() for line in lines[:TOP]), flush=True)
+        print(f"\n### {title}\n\n| % of CPU | |\n|---|---|")
+        for name, share in sorted(shares(report).items(), key=lambda item: -item[1])[:TOP]:
+            print(f"| {share:.1f} | {name} |", flush=True)
