@@ -21,3 +21,7 @@ if(HQ_FUZZ)
 endif()
 
 hq_fuzz(history DEPENDS hq_restore)
+
+# Writes the backups that tests/bench/memory.sh restores.
+add_executable(make_backup bench/make_backup.c)
+target_link_libraries(make_backup PRIVATE hq_flags hq_repository)
