@@ -132,7 +132,8 @@ assert s['push']['stored'] > 0 and s['push']['failed'] == 0, s
 assert s['backup']['running'] is False, s"
 same "no slot was made" 0 "$(sql data -c 'SELECT count(*) FROM pg_replication_slots')"
 check "the socket is its owner's alone" [ "$(stat -c '%a' "$scratch/state/$cluster.sock")" = 600 ]
-refuse "a second daemon" 15 'runs already' as "$scratch/bin/hq-backupd" --config "$config"
+refuse "a second daemon waits for the first, and ends when it is told to" 0 "process $daemon holds the lock.*runs already" \
+    as timeout --preserve-status 3 "$scratch/bin/hq-backupd" --config "$config"
 fake; poke 1000000 'changed'
 refuse "other bytes, by the daemon" 9 'stored already, and with other bytes' push "$scratch/wal/$first"
 rm -f "$scratch/wal/"0*
@@ -225,3 +226,22 @@ check "and of the slot" grep -q 'The slot holds back' "$scratch/status"
 daemon_stop
 same "the streaming daemon ends well" 0 $?
 check "the repository verifies" backup verify --key "$scratch/restore.key"
+
+# ---- the cluster moves to another system: its schedule does not wait for the next time -------------
+pg_init moved --wal-segsize=1
+archive_with moved "$wal_push"
+hq_config moved "" <<YAML
+wal: {source: push, wait_timeout: 60s}
+backup: {schedule: "0 3 1 1 *"}
+YAML
+pg_stop moved fast
+pg_start moved
+before=$(backups)
+daemon_start
+wait_for 30 "the daemon" backup status
+sleep 6
+same "a schedule that is not due takes no backup" "$before" "$(backups)"
+check "the move is accepted" backup lineage accept --reason 'moved by the test'
+wait_for 90 "the first backup of the new system" has_backup $((before + 1)) &&
+    ok "a daemon that is pushed to takes the new lineage's first backup"
+daemon_stop
