@@ -182,7 +182,8 @@ as cp "$scratch/data/$plain" "$scratch/undamaged"
 printf 'damage' | as dd of="$scratch/data/$plain" bs=1 seek=$((5 * 8192 + 4000)) conv=notrunc status=none
 pg_start data
 set_config backup "$scratch/data" files
-backup backup >"$scratch/out" 2>&1
+# Pages that WAL did not change are not looked at otherwise.
+backup backup --full-read >"$scratch/out" 2>&1
 same "$v: a damaged page is told" 1 "$(fact damaged_pages)"
 pg_stop data fast
 as cp "$scratch/undamaged" "$scratch/data/$plain"
@@ -196,7 +197,7 @@ same "$v: and none is told" 0 "$(fact damaged_pages)"
 held=
 interrupt() {
     local what=$1 wanted=$2 pattern=$3 server=$4 pid status; shift 4
-    "${become[@]}" "$scratch/bin/hq-backup" backup --config "$config" >"$scratch/out" 2>&1 &
+    "${become[@]}" "$scratch/bin/hq-backup" backup --full-read --config "$config" >"$scratch/out" 2>&1 &
     pid=$!
     wait_for 30 "the backup to begin" sh -c "[ \"\$(psql -XAtq -h '$scratch' -p ${port_of[$server]} -U postgres -d postgres -c \"SELECT count(*) FROM pg_stat_activity WHERE state = 'idle' AND query ~ '^SELECT pg_catalog.pg_(backup_start|start_backup)'\" 2>/dev/null)\" -ge 1 ]"
     kill -STOP "$pid"
