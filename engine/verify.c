@@ -207,6 +207,16 @@ refer(struct backup_check *b, const struct hq_id *id, const char *path, struct h
     return 0;
 }
 
+static void
+count_pages(struct hq_verify_result *result, const struct hq_page_map *map)
+{
+    for (uint32_t i = 0; i < map->run_count; i++)
+        if (map->runs[i].chunk != HQ_PAGE_RUN_ZERO)
+            result->pages += map->runs[i].length;
+    for (uint32_t i = 0; i < map->chunk_count; i++)
+        result->chunk_pages += map->chunks[i].pages;
+}
+
 static int
 check_entry(const struct hq_entry *entry, void *context, struct hq_error *err)
 {
@@ -224,6 +234,10 @@ check_entry(const struct hq_entry *entry, void *context, struct hq_error *err)
     for (uint32_t i = 0; i < map.chunk_count; i++)
         if (refer(b, &map.chunks[i].id, entry->path, err) != 0)
             return -1;
+    for (uint32_t i = 0; i < map.sums_count; i++)
+        if (refer(b, &map.sums[i].id, entry->path, err) != 0)
+            return -1;
+    count_pages(b->v->result, &map);
     return 0;
 }
 

@@ -63,16 +63,22 @@ print_result(const struct hq_command_line *line, const struct hq_verify_result *
                r->packs, r->indexes, r->backups, r->wal_objects, r->chunks,
                hq_bytes_format(r->bytes, bytes),
                r->data_was_opened ? "" : " (data not opened: no restore key)", r->problems);
+        if (r->chunk_pages > 0)
+            printf("%.0f %% of the pages in the chunks that backups refer to are theirs: a restore "
+                   "reads the others for nothing\n",
+                   100.0 * (double)r->pages / (double)r->chunk_pages);
         if (r->unreferred > 0)
             printf("%" PRIu64 " packs are in no index: left by interrupted backups, harmless\n",
                    r->unreferred);
         return 0;
     }
-    out = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:O}", "packs", (json_int_t)r->packs,
-                    "indexes", (json_int_t)r->indexes, "backups", (json_int_t)r->backups,
-                    "wal_objects", (json_int_t)r->wal_objects, "chunks", (json_int_t)r->chunks,
-                    "bytes", (json_int_t)r->bytes, "unreferred_packs", (json_int_t)r->unreferred,
-                    "data_opened", r->data_was_opened, "problems", report->problems);
+    out = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:O}", "packs",
+                    (json_int_t)r->packs, "indexes", (json_int_t)r->indexes, "backups",
+                    (json_int_t)r->backups, "wal_objects", (json_int_t)r->wal_objects, "chunks",
+                    (json_int_t)r->chunks, "bytes", (json_int_t)r->bytes, "pages",
+                    (json_int_t)r->pages, "chunk_pages", (json_int_t)r->chunk_pages,
+                    "unreferred_packs", (json_int_t)r->unreferred, "data_opened",
+                    r->data_was_opened, "problems", report->problems);
     failed = hq_cli_print_json(out, err);
     json_decref(out);
     return failed;

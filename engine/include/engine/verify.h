@@ -18,6 +18,8 @@ struct hq_verify_result {
     uint64_t bytes;       /**< read from the store */
     uint64_t problems;    /**< objects or references that are damaged or missing */
     uint64_t unreferred;  /**< packs no index names: what interrupted backups left */
+    uint64_t pages;       /**< of all backups, zeros left out */
+    uint64_t chunk_pages; /**< in the chunks that they are taken from: at least as many */
     bool data_was_opened; /**< the restore key was at hand */
 };
 
