@@ -18,22 +18,28 @@ hq_catalog_note_backup(struct hq_catalog *c, const char *cluster, const char *ba
 {
     DB_LOCKED(c);
 
-    return db_do(c, err, "INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?)", "ttii", cluster,
-                 backup, note->losses, note->server_started_us);
+    return db_do(c, err, "INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?)", "ttiii", cluster,
+                 backup, note->losses, note->server_started_us, note->server_clock_us);
 }
 
-/* The first column of the one row for a backup; @p missing where there is none. */
-static int
-ask(struct hq_catalog *c, const char *sql, const char *cluster, const char *backup, int64_t missing,
-    int64_t *value, struct hq_error *err)
+int
+hq_catalog_backup_note(struct hq_catalog *c, const char *cluster, const char *backup,
+                       struct hq_backup_note *out, struct hq_error *err)
 {
     DB_LOCKED(c);
-    DB_STATEMENT *stmt = db_prepare(c, sql, err);
+    DB_STATEMENT *stmt = db_prepare(c,
+                                    "SELECT losses, server_started, server_clock FROM notes"
+                                    " WHERE cluster = ? AND backup = ?",
+                                    err);
     int row = -1;
 
+    *out = (struct hq_backup_note){0};
     if (stmt != NULL && db_bind(c, stmt, err, "tt", cluster, backup) == 0)
         row = db_step(c, stmt, err);
-    *value = row == 1 ? sqlite3_column_int64(stmt, 0) : missing;
+    if (row == 1)
+        *out = (struct hq_backup_note){.losses = sqlite3_column_int64(stmt, 0),
+                                       .server_started_us = sqlite3_column_int64(stmt, 1),
+                                       .server_clock_us = sqlite3_column_int64(stmt, 2)};
     return row < 0 ? -1 : 0;
 }
 
@@ -41,21 +47,23 @@ int
 hq_catalog_backup_intact(struct hq_catalog *c, const char *cluster, const char *backup,
                          bool *intact, struct hq_error *err)
 {
-    int64_t same;
+    DB_LOCKED(c);
+    DB_STATEMENT *stmt = db_prepare(c,
+                                    "SELECT 1 FROM notes, identity WHERE cluster = ? AND backup = ?"
+                                    " AND notes.losses = identity.losses",
+                                    err);
+    int row = -1;
 
-    if (ask(c,
-            "SELECT notes.losses = identity.losses FROM notes, identity WHERE cluster = ?"
-            " AND backup = ?",
-            cluster, backup, 0, &same, err) != 0)
-        return -1;
-    *intact = same != 0;
-    return 0;
+    if (stmt != NULL && db_bind(c, stmt, err, "tt", cluster, backup) == 0)
+        row = db_step(c, stmt, err);
+    *intact = row == 1;
+    return row < 0 ? -1 : 0;
 }
 
 int
-hq_catalog_backup_server(struct hq_catalog *c, const char *cluster, const char *backup,
-                         int64_t *server_started_us, struct hq_error *err)
+hq_catalog_forget_notes(struct hq_catalog *c, const char *cluster, struct hq_error *err)
 {
-    return ask(c, "SELECT server_started FROM notes WHERE cluster = ? AND backup = ?", cluster,
-               backup, 0, server_started_us, err);
+    DB_LOCKED(c);
+
+    return db_do(c, err, "DELETE FROM notes WHERE cluster = ?", "t", cluster);
 }

@@ -58,7 +58,8 @@ static const char *const migrations[] = {
     /* Whether anything was lost since a backup was whole: until then its chunks need no look. */
     "ALTER TABLE identity ADD COLUMN losses INTEGER NOT NULL DEFAULT 0;"
     "CREATE TABLE notes (cluster TEXT NOT NULL, backup TEXT NOT NULL, losses INTEGER NOT NULL,"
-    "  server_started INTEGER NOT NULL, PRIMARY KEY (cluster, backup)) WITHOUT ROWID;"
+    "  server_started INTEGER NOT NULL, server_clock INTEGER NOT NULL,"
+    "  PRIMARY KEY (cluster, backup)) WITHOUT ROWID;"
     "CREATE TRIGGER pack_missing AFTER UPDATE OF present ON packs"
     "  WHEN old.present AND NOT new.present"
     "  BEGIN UPDATE identity SET losses = losses + 1; END;"

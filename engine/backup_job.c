@@ -104,6 +104,7 @@ struct attempt {
     struct hq_pg_files *files;      /* NULL: stream */
     struct hq_wal_summary *changes; /* since the parent; NULL: not known, or not believed */
     bool again;                     /* not the first one */
+    uint32_t timeline;              /* the server's when the parent was chosen */
 };
 
 static void
@@ -121,8 +122,17 @@ learn_changes(void *context, const struct hq_root *root, struct hq_error *err)
 {
     struct attempt *a = context;
 
+    if (root->timeline != a->timeline)
+        return hq_fail(err, HQ_E_TRANSIENT,
+                       "the server went on to timeline %" PRIu32 " before the backup began",
+                       root->timeline);
     if (a->parent->pages == NULL || a->again)
         return 0;
+    if (root->start_lsn < a->parent->root.start_lsn) {
+        /* A standby whose last restart point is older: WAL is replayed over what the parent has. */
+        hq_database_trust_none(a->trust);
+        return 0;
+    }
     if (backup_parent_changes(a->site, a->options, a->parent, root->start_lsn, &a->changes, err) !=
         0)
         return -1;
@@ -272,7 +282,11 @@ run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq
         hq_backup_job_check_standby(site, &system, err) == 0 &&
         check_timeline(site, &system, err) == 0 &&
         backup_parent_choose(site, options, pg, &system, &parent, err) == 0) {
-        struct attempt attempt = {.site = site, .options = options, .pg = pg, .parent = &parent};
+        struct attempt attempt = {.site = site,
+                                  .options = options,
+                                  .pg = pg,
+                                  .parent = &parent,
+                                  .timeline = system.timeline};
 
         failed = copy_cluster(&attempt, &system, root, statistics, err);
     }

@@ -43,6 +43,7 @@ struct weighing {
     const struct hq_backup_job_options *options;
     struct hq_pg *pg;
     const struct hq_pg_system *system;
+    struct hq_pg_instance *instance; /* started_us 0: not known */
     struct backup_parent *out;
 };
 
@@ -120,10 +121,22 @@ compare_timelines(const struct weighing *w, struct hq_error *err)
     if (!hq_timeline_path_passes(path, parent->timeline, parent->start_lsn) ||
         !hq_timeline_path_passes(path, parent->timeline, parent->stop_lsn))
         return no(w, "backup %s reaches into a timeline that was abandoned", parent->backup);
-    if (w->system->flush_lsn < parent->stop_lsn)
-        return no(w, "the server is at %X/%X, before backup %s ended",
-                  (unsigned)(w->system->flush_lsn >> 32), (unsigned)w->system->flush_lsn,
-                  parent->backup);
+    return 1;
+}
+
+static int
+compare_positions(const struct weighing *w)
+{
+    const struct hq_root *parent = &w->out->root;
+    uint64_t lsn = w->system->flush_lsn;
+
+    if (w->instance->started_us == 0)
+        return no(w, "the server can't be asked for its start");
+    if (w->instance->replay_lsn < lsn)
+        lsn = w->instance->replay_lsn;
+    if (lsn < parent->stop_lsn)
+        return no(w, "the server is at %X/%X, before backup %s ended", (unsigned)(lsn >> 32),
+                  (unsigned)lsn, parent->backup);
     return 1;
 }
 
@@ -161,12 +174,11 @@ prove_history(const struct weighing *w, struct hq_error *err)
 {
     const struct hq_root *parent = &w->out->root;
     struct hq_wal_summary *changes;
-    int64_t before;
 
-    if (hq_catalog_backup_server(w->site->catalog, parent->cluster, parent->backup, &before, err) !=
-        0)
+    if (hq_catalog_backup_note(w->site->catalog, parent->cluster, parent->backup, &w->out->before,
+                               err) != 0)
         return -1;
-    if (before != 0 && before == w->out->note.server_started_us)
+    if (w->out->before.server_started_us == w->instance->started_us)
         return 1;
     if (backup_parent_changes(w->site, w->options, w->out, w->system->flush_lsn, &changes, err) !=
         0)
@@ -184,8 +196,11 @@ prove_history(const struct weighing *w, struct hq_error *err)
 static int
 open_parent(const struct weighing *w, struct hq_error *err)
 {
-    const struct hq_backup_parent_options options = {
-        .repository = w->site->repository, .catalog = w->site->catalog, .root = &w->out->root};
+    const struct hq_backup_parent_options options = {.repository = w->site->repository,
+                                                     .catalog = w->site->catalog,
+                                                     .root = &w->out->root,
+                                                     .server_clock_us =
+                                                         w->out->before.server_clock_us};
 
     if (hq_backup_parent_new(&options, &w->out->pages, err) != 0)
         return trouble(w, "the last backup's list of files can't be read", err);
@@ -198,13 +213,16 @@ ask_server(const struct weighing *w, struct hq_error *err)
 {
     struct hq_pg_options connection = hq_site_backup_connection(w->site);
 
-    if (hq_pg_server_started(&connection, w->system->host, &w->out->note.server_started_us, err) ==
-        0)
+    if (hq_pg_instance(&connection, w->system->host, w->instance, err) == 0) {
+        w->out->note.server_started_us = w->instance->started_us;
+        w->out->note.server_clock_us = w->instance->clock_us;
         return 0;
+    }
     if (err->code == HQ_E_NOMEM || err->code == HQ_E_INTERRUPTED)
         return -1;
     hq_log_error(HQ_LOG_WARNING,
-                 "the server's start can't be asked for; the next backup may have to read all",
+                 "the server can't be asked for its start: this backup and the next have to read "
+                 "every page",
                  err);
     hq_error_clear(err);
     return 0;
@@ -220,6 +238,8 @@ weigh(const struct weighing *w, struct hq_error *err)
     if (step > 0)
         step = compare_timelines(w, err);
     if (step > 0)
+        step = compare_positions(w);
+    if (step > 0)
         step = prove_history(w, err);
     if (step > 0)
         step = open_parent(w, err);
@@ -231,8 +251,13 @@ backup_parent_choose(struct hq_site *site, const struct hq_backup_job_options *o
                      struct hq_pg *pg, const struct hq_pg_system *system, struct backup_parent *out,
                      struct hq_error *err)
 {
-    const struct weighing w = {
-        .site = site, .options = options, .pg = pg, .system = system, .out = out};
+    struct hq_pg_instance instance = {0};
+    const struct weighing w = {.site = site,
+                               .options = options,
+                               .pg = pg,
+                               .system = system,
+                               .instance = &instance,
+                               .out = out};
     int step;
 
     *out = (struct backup_parent){0};

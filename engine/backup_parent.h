@@ -8,7 +8,8 @@
  *     writes every page and no LSN;
  *   - its whole range, start to stop, lies on the history of the present timeline: a page that it
  *     copied late may belong to a branch that was abandoned;
- *   - the server's position is not before the parent's stop, and the disk was not put back to an
+ *   - what the server's pages show is not before the parent's stop (of a standby: what it has
+ *     replayed), and the disk was not put back to an
  *     older state since: either the server is still the very run that the parent was read from, or
  *     the WAL from the parent's start to here was received as one chain of records, each linked
  *     to the one before (walsummary.h);
@@ -27,6 +28,7 @@ struct backup_parent {
     struct hq_backup_parent *pages; /**< NULL: none */
     char why[256];                  /**< there is none; "" */
     struct hq_backup_note note;     /**< of the backup to come */
+    struct hq_backup_note before;   /**< of the parent */
     struct hq_timeline_path path;   /**< to the present timeline, from the parent's on */
 };
 

@@ -1,5 +1,6 @@
 #include "engine/wal_changes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -77,10 +78,13 @@ hq_wal_changes_summarizer(struct hq_site *site, struct hq_wal_summarizer **out,
     return directory == NULL ? -1 : hq_wal_summarizer_new(&options, out, err);
 }
 
-/* Have the unfinished segment written down. Where that fails the hole that is left says more. */
+/*
+ * Have the unfinished segment written down. @return 1; 0: nobody could, and @p hole says why. Files
+ * of before are not believed then: only who streams WAL knows whether they are of one history.
+ */
 static int
 ask(const struct hq_site *site, struct hq_archive_thread *archive, uint64_t lsn,
-    const atomic_int *stop, struct hq_error *err)
+    const atomic_int *stop, struct hq_wal_summary_hole *hole, struct hq_error *err)
 {
     char text[24];
     int failed;
@@ -90,9 +94,12 @@ ask(const struct hq_site *site, struct hq_archive_thread *archive, uint64_t lsn,
     else
         failed = hq_control_ask(site->config, "summary", hq_lsn_format(lsn, text), ANSWER_MS, stop,
                                 NULL, err);
-    if (failed == 0 || err->code == HQ_E_INTERRUPTED || err->code == HQ_E_NOMEM)
-        return failed;
-    hq_log_error(HQ_LOG_INFO, "what the newest WAL changes is not to be had", err);
+    if (failed == 0)
+        return 1;
+    if (err->code == HQ_E_INTERRUPTED || err->code == HQ_E_NOMEM)
+        return -1;
+    *hole = (struct hq_wal_summary_hole){.from_lsn = lsn, .to_lsn = lsn};
+    snprintf(hole->why, sizeof hole->why, "%.*s", (int)sizeof hole->why - 1, err->message);
     hq_error_clear(err);
     return 0;
 }
@@ -126,8 +133,13 @@ hq_wal_changes_load(const struct hq_site *site, struct hq_archive_thread *archiv
                                              .from_lsn = range->from_lsn,
                                              .to_lsn = range->to_lsn};
 
+    int asked;
+
     *out = NULL;
-    if (directory == NULL || steps == NULL || ask(site, archive, range->to_lsn, stop, err) != 0)
+    if (directory == NULL || steps == NULL ||
+        (asked = ask(site, archive, range->to_lsn, stop, hole, err)) < 0)
         return -1;
+    if (asked == 0)
+        return 0;
     return hq_wal_summary_load(&request, out, hole, err);
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "parent_internal.h"
 
 void
@@ -9,9 +10,12 @@ inheritance_free(struct inheritance *i)
 {
     if (i == NULL)
         return;
-    hq_page_map_clear(&i->map);
     free(i->begins);
     free(i->usable);
+    for (uint32_t n = 0; i->sums != NULL && n < i->map.sums_count; n++)
+        hq_buf_clear(&i->sums[n]);
+    free(i->sums);
+    hq_page_map_clear(&i->map);
     free(i);
 }
 
@@ -48,6 +52,47 @@ index_map(struct inheritance *i, const struct hq_backup_parent *parent, struct h
     return 0;
 }
 
+static bool
+is_damage(const struct hq_error *err)
+{
+    return err->code == HQ_E_MISSING || err->code == HQ_E_CORRUPT;
+}
+
+/* Sums that are lost are lost for the new backup as well: its map must not name them. */
+static int
+read_sums(struct inheritance *i, struct hq_backup_parent *parent, struct hq_error *err)
+{
+    i->sums = calloc((size_t)i->map.sums_count + 1, sizeof *i->sums);
+    if (i->sums == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "%u chunks of page sums", i->map.sums_count);
+    for (uint32_t n = 0; n < i->map.sums_count; n++) {
+        if (parent_read_sums(parent, &i->map.sums[n], &i->sums[n], err) == 0)
+            continue;
+        if (!is_damage(err))
+            return -1;
+        hq_error_clear(err);
+        hq_buf_clear(&i->sums[n]);
+    }
+    for (uint32_t c = 0; c < i->map.chunk_count; c++) {
+        struct hq_page_chunk *chunk = &i->map.chunks[c];
+
+        if (chunk->sums != HQ_PAGE_SUMS_NONE && i->sums[chunk->sums].len == 0) {
+            chunk->sums = HQ_PAGE_SUMS_NONE;
+            chunk->first_sum = 0;
+        }
+    }
+    return 0;
+}
+
+static int
+load(struct inheritance *i, struct hq_backup_parent *parent, const char *path,
+     const struct hq_parent_file *file, struct hq_error *err)
+{
+    if (parent_read_map(parent, path, file, &i->map, err) != 0 || read_sums(i, parent, err) != 0)
+        return -1;
+    return index_map(i, parent, err);
+}
+
 int
 inheritance_new(struct hq_backup_parent *parent, const struct hq_entry *entry, uint32_t block_size,
                 struct inheritance **out, struct hq_error *err)
@@ -61,15 +106,16 @@ inheritance_new(struct hq_backup_parent *parent, const struct hq_entry *entry, u
     i = calloc(1, sizeof *i);
     if (i == NULL)
         return hq_fail(err, HQ_E_NOMEM, "parent's page map");
-    if (parent_read_map(parent, entry->path, file, &i->map, err) != 0 ||
-        index_map(i, parent, err) != 0) {
-        inheritance_free(i);
-        return -1;
-    }
-    if (i->map.block_size == block_size)
+    if (load(i, parent, entry->path, file, err) == 0 && i->map.block_size == block_size) {
         *out = i;
-    else
-        inheritance_free(i);
+        return 0;
+    }
+    inheritance_free(i);
+    if (err->code != HQ_E_OK && !is_damage(err))
+        return -1;
+    if (err->code != HQ_E_OK)
+        hq_log_error(HQ_LOG_WARNING, "the file is read and stored as a whole", err);
+    hq_error_clear(err);
     return 0;
 }
 
@@ -113,4 +159,13 @@ inheritance_find(const struct inheritance *i, struct inheritance_cursor *cursor,
     *chunk = run->chunk;
     *slot = run->chunk == HQ_PAGE_RUN_ZERO ? 0 : run->slot + (block - i->begins[cursor->run]);
     return run->chunk == HQ_PAGE_RUN_ZERO || i->usable[run->chunk];
+}
+
+bool
+inheritance_sum_is(const struct inheritance *i, uint32_t chunk, uint32_t slot, uint64_t sum)
+{
+    const struct hq_page_chunk *of = &i->map.chunks[chunk];
+
+    return of->sums != HQ_PAGE_SUMS_NONE &&
+           hq_get_u64(i->sums[of->sums].data + sizeof sum * (of->first_sum + slot)) == sum;
 }

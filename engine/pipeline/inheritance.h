@@ -10,17 +10,18 @@
 #include "repository/pagemap.h"
 
 /**
- * A chunk of which fewer pages than one in this many are still in use is left behind: its live
+ * A chunk of which less than one page in this many is still in use is left behind: its live
  * pages are stored again. It bounds what a restore reads for nothing, and lets packs run empty.
  */
 enum {
-    LIVE_SHARE = 3
+    LIVE_SHARE = 2
 };
 
 struct inheritance {
     struct hq_page_map map;
-    uint32_t *begins; /**< of each run: its first block */
-    bool *usable;     /**< of each chunk: known to be stored, and enough of it in use */
+    uint32_t *begins;    /**< of each run: its first block */
+    bool *usable;        /**< of each chunk: known to be stored, and enough of it in use */
+    struct hq_buf *sums; /**< of each chunk of page sums: its content; empty: not to be had */
 };
 
 /** A way through the blocks in ascending order. `= {0}` is before the first one. */
@@ -28,7 +29,11 @@ struct inheritance_cursor {
     uint32_t run;
 };
 
-/** @p out NULL when the parent has no such file with pages of that size. */
+/**
+ * @p out NULL when the parent has no such file with pages of that size, or its page map is lost or
+ * damaged (which the log says): the file is then stored anew. -1 for trouble that is not the
+ * parent's.
+ */
 int inheritance_new(struct hq_backup_parent *parent, const struct hq_entry *entry,
                     uint32_t block_size, struct inheritance **out,
                     struct hq_error *err) HQ_MUST_CHECK;
@@ -39,5 +44,7 @@ void inheritance_free(struct inheritance *i);
  */
 bool inheritance_find(const struct inheritance *i, struct inheritance_cursor *cursor,
                       uint32_t block, uint32_t *chunk, uint32_t *slot);
+/** Whether the parent's sum of that page is @p sum; false where it has none. */
+bool inheritance_sum_is(const struct inheritance *i, uint32_t chunk, uint32_t slot, uint64_t sum);
 
 #endif

@@ -76,17 +76,29 @@ gather_page(struct hq_backup_lane *lane, const uint8_t *page, struct hq_error *e
     return ++g->count == HQ_PAGES_PER_CHUNK ? lane_flush_pages(lane, err) : 0;
 }
 
+/* By its LSN, and where that does not say all by its content: see pipeline/parent.h. */
+static bool
+is_parents(struct hq_backup_lane *lane, const uint8_t *page, uint32_t *chunk, uint32_t *slot)
+{
+    const struct hq_backup_file *file = lane->file;
+    uint64_t lsn = hq_page_lsn(page);
+
+    if (file->inheritance == NULL || lsn < file->inherit_from || lsn >= file->inherit_to ||
+        !inheritance_find(file->inheritance, &lane->cursor, lane->next_block, chunk, slot) ||
+        *chunk == HQ_PAGE_RUN_ZERO)
+        return false;
+    return !hq_page_all_visible(page) ||
+           inheritance_sum_is(file->inheritance, *chunk, *slot,
+                              hq_page_sum(lane->writer->ids, page, file->block_size));
+}
+
 /* Whether the page is the parent's; then it is taken over. 1, 0, or -1. */
 static int
 inherit_page(struct hq_backup_lane *lane, const uint8_t *page, struct hq_error *err)
 {
-    const struct hq_backup_file *file = lane->file;
-    uint64_t lsn = hq_page_lsn(page);
     uint32_t chunk, slot;
 
-    if (file->inheritance == NULL || lsn < file->inherit_from || lsn >= file->inherit_to ||
-        !inheritance_find(file->inheritance, &lane->cursor, lane->next_block, &chunk, &slot) ||
-        chunk == HQ_PAGE_RUN_ZERO)
+    if (!is_parents(lane, page, &chunk, &slot))
         return 0;
     if (fragment_add_run(lane->fragment, 1, chunk | PARENT_CHUNK, slot, err) != 0)
         return -1;

@@ -179,7 +179,7 @@ hq_backup_parent_range(const struct hq_backup_parent *p, uint64_t *from, uint64_
 int64_t
 hq_backup_parent_started(const struct hq_backup_parent *p)
 {
-    return p->options.root->started_us;
+    return p->options.server_clock_us;
 }
 
 int
@@ -193,6 +193,19 @@ parent_read_map(struct hq_backup_parent *p, const char *path, const struct hq_pa
     failed = hq_page_map_read(p->reader, &entry, out, err);
     pthread_mutex_unlock(&p->lock);
     return failed != 0 ? hq_error_prefix(err, "backup %s", p->options.root->backup) : 0;
+}
+
+int
+parent_read_sums(struct hq_backup_parent *p, const struct hq_page_sums *sums, struct hq_buf *out,
+                 struct hq_error *err)
+{
+    int failed;
+
+    pthread_mutex_lock(&p->lock);
+    failed = hq_chunk_read(p->reader, &sums->id, HQ_CHUNK_PAGE_SUMS,
+                           (uint32_t)(sums->count * sizeof(uint64_t)), out, err);
+    pthread_mutex_unlock(&p->lock);
+    return failed;
 }
 
 bool

@@ -12,6 +12,9 @@
 int parent_read_map(struct hq_backup_parent *parent, const char *path,
                     const struct hq_parent_file *file, struct hq_page_map *out,
                     struct hq_error *err) HQ_MUST_CHECK;
+/** Read a chunk of page sums. MISSING, CORRUPT … as reading it ends. Any thread. */
+int parent_read_sums(struct hq_backup_parent *parent, const struct hq_page_sums *sums,
+                     struct hq_buf *out, struct hq_error *err) HQ_MUST_CHECK;
 /** Whether the catalog knows a copy of the chunk that is there. */
 bool parent_has_chunk(const struct hq_backup_parent *parent, const struct hq_id *id);
 /** Whether that is so for all chunks of the parent, as far as the catalog has ever seen. */

@@ -24,6 +24,7 @@ enum {
 };
 
 static const char path[] = "base/5/16384";
+static uint64_t start_lsn = START; /* of backups from now on */
 
 /* A relation of the test: what its pages hold. */
 struct relation {
@@ -50,6 +51,7 @@ write_page(struct relation *r, uint32_t block, uint32_t seed, uint64_t lsn)
         page[i] = (uint8_t)(lsn >> (32 + 8 * i));
         page[4 + i] = (uint8_t)(lsn >> (8 * i));
     }
+    page[10] &= (uint8_t)~4; /* not all-visible */
     if (block >= r->blocks)
         r->blocks = block + 1;
 }
@@ -98,8 +100,8 @@ close_writer(struct fixture *f, struct hq_backup_writer *w, const char *id, stru
     root->started_us = root->finished_us = FIXTURE_TIME_US;
     root->system_identifier = FIXTURE_SYSTEM;
     root->timeline = 1;
-    root->start_lsn = START;
-    root->stop_lsn = START + 100;
+    root->start_lsn = start_lsn;
+    root->stop_lsn = start_lsn + 100;
     root->wal_segment_size = 1 << 24;
     root->block_size = PAGE;
     ASSERT_OK(hq_root_write(&f->writer, root, &err), &err);
@@ -465,38 +467,68 @@ an_emptied_relation_is_an_empty_file(void **state)
     hq_root_clear(&run.root);
 }
 
-/* One page of the chunk after another changes: in the end its last ones are stored again. */
+/* One page of the chunk after another changes, a backup each time: the last ones move together. */
 static void
 worn_chunks_are_left_behind(void **state)
 {
     struct fixture *f = *state;
     struct relation *r = relation_new();
     struct run run, next;
-    uint32_t most = 0;
+    uint32_t moved = 0;
 
     write_pages(r, 0, 64, 1, OLD);
+    start_lsn = START;
     back_up(f, r, "20260701T000000Z-00000001", true, &run);
-    for (uint32_t i = 0; i < 60; i++) {
+    for (uint32_t i = 0; i < 64; i++) {
         char id[HQ_BACKUP_ID_MAX + 1];
-        uint32_t chunks;
 
-        snprintf(id, sizeof id, "20260701T01%02u00Z-00000002", i);
+        snprintf(id, sizeof id, "20260701T01%02u%02uZ-00000002", i / 60, i % 60);
         use_parent(f, &run);
-        write_page(r, i, 5000 + i, NEW);
+        write_page(r, i, 5000 + i, start_lsn + 1);
+        start_lsn += 0x1000;
         back_up(f, r, id, true, &next);
-        write_page(r, i, 5000 + i, NEW);
-        chunks = compare(f, &next, r);
-        most = chunks > most ? chunks : most;
-        /* As if a checkpoint and a long time had passed. */
-        write_page(r, i, 5000 + i, OLD);
-        hq_root_clear(&run.root);
+        (void)compare(f, &next, r);
+        /* After 33 changes 31 pages of the first chunk are left: they, and this one, are new. */
+        if (next.statistics.inherited_pages < 63) {
+            assert_int_equal(i, moved == 0 ? 33 : moved == 1 ? 50 : 59);
+            assert_int_equal(next.statistics.inherited_pages, i);
+            moved++;
+        }
         no_parent(f);
-        back_up(f, r, id, true, &run);
-        hq_root_clear(&next.root);
+        hq_root_clear(&run.root);
+        run = next;
     }
-    assert_true(most <= 2);
+    start_lsn = START;
+    assert_true(moved >= 1);
     free(r);
     hq_root_clear(&run.root);
+}
+
+/*
+ * Where there are neither checksums nor wal_log_hints, VACUUM calls a page all-visible without a
+ * new LSN, and the visibility map, which is stored as it is, relies on the flag.
+ */
+static void
+all_visible_pages_are_compared(void **state)
+{
+    struct fixture *f = *state;
+    struct relation *r = relation_new();
+    struct run first, second;
+
+    write_pages(r, 0, 100, 1, OLD);
+    for (uint32_t i = 0; i < 100; i++)
+        r->pages[i][10] = i < 50 ? 4 : 0;
+    back_up(f, r, "20260701T000000Z-00000001", true, &first);
+    use_parent(f, &first);
+    for (uint32_t i = 70; i < 80; i++)
+        r->pages[i][10] = 4;
+    back_up(f, r, "20260701T010000Z-00000002", true, &second);
+    assert_int_equal(second.statistics.inherited_pages, 90);
+    (void)compare(f, &second, r);
+    no_parent(f);
+    free(r);
+    hq_root_clear(&first.root);
+    hq_root_clear(&second.root);
 }
 
 /* What is gone from the store is not the parent's any more. */
@@ -538,6 +570,43 @@ lost_chunks_are_stored_again(void **state)
     no_parent(f);
     free(r);
     hq_root_clear(&first.root);
+}
+
+/* Where the parent's metadata is gone, but for its manifest, the next backup is whole again. */
+static void
+a_lost_page_map_costs_its_file(void **state)
+{
+    struct fixture *f = *state;
+    struct relation *r = relation_new();
+    struct run first, second, third;
+    char name[HQ_OBJECT_NAME_MAX + 1];
+    struct hq_error err = {0};
+
+    write_pages(r, 0, BLOCKS, 1, OLD);
+    back_up(f, r, "20260701T000000Z-00000001", true, &first);
+    use_parent(f, &first);
+    back_up(f, r, "20260701T010000Z-00000002", true, &second);
+    /* The second one has the first one's page map and sums, and a manifest of its own or not. */
+    use_parent(f, &second);
+    for (size_t i = 0; i < fixture_count(f, "packs/");) {
+        HQ_AUTO(hq_buf_clear)
+        struct hq_buf header = {0};
+
+        fixture_object(f, "packs/", i, name);
+        ASSERT_OK(hq_store_get(f->store, name, 0, HQ_PACK_HEADER_BYTES, &header, &err), &err);
+        if (header.data[10] == HQ_PACK_METADATA)
+            ASSERT_OK(hq_store_delete(f->store, name, &err), &err);
+        else
+            i++;
+    }
+    ASSERT_OK(hq_catalog_sync(f->catalog, &f->repository, NULL, &err), &err);
+    back_up(f, r, "20260701T020000Z-00000003", true, &third);
+    (void)compare(f, &third, r);
+    no_parent(f);
+    free(r);
+    hq_root_clear(&first.root);
+    hq_root_clear(&second.root);
+    hq_root_clear(&third.root);
 }
 
 /* A file of which nothing changed is taken over unread, if all of its chunks are there. */
@@ -588,6 +657,8 @@ main(void)
         FIXTURE_TEST(stretches_are_joined),
         FIXTURE_TEST(an_emptied_relation_is_an_empty_file),
         FIXTURE_TEST(worn_chunks_are_left_behind),
+        FIXTURE_TEST(all_visible_pages_are_compared),
+        FIXTURE_TEST(a_lost_page_map_costs_its_file),
         FIXTURE_TEST(lost_chunks_are_stored_again),
         FIXTURE_TEST(an_untouched_file_is_taken_over),
     };

@@ -54,12 +54,16 @@ int hq_catalog_losses(struct hq_catalog *c, int64_t *losses, struct hq_error *er
 struct hq_backup_note {
     int64_t losses;            /**< hq_catalog_losses() when all its chunks were known */
     int64_t server_started_us; /**< of the server it was read from; 0: not known */
+    int64_t server_clock_us;   /**< the server's clock when it began; 0: not known */
 };
 int hq_catalog_note_backup(struct hq_catalog *c, const char *cluster, const char *backup,
                            const struct hq_backup_note *note, struct hq_error *err) HQ_MUST_CHECK;
-/** When the server had started that the backup was read from; 0: not known here. */
-int hq_catalog_backup_server(struct hq_catalog *c, const char *cluster, const char *backup,
-                             int64_t *server_started_us, struct hq_error *err) HQ_MUST_CHECK;
+/** What was noted; all zero where nothing was. */
+int hq_catalog_backup_note(struct hq_catalog *c, const char *cluster, const char *backup,
+                           struct hq_backup_note *out, struct hq_error *err) HQ_MUST_CHECK;
+/** The server was seen where it can't be in one history: what was noted proves nothing any more. */
+int hq_catalog_forget_notes(struct hq_catalog *c, const char *cluster,
+                            struct hq_error *err) HQ_MUST_CHECK;
 /** Whether that was noted, and nothing was lost since. */
 int hq_catalog_backup_intact(struct hq_catalog *c, const char *cluster, const char *backup,
                              bool *intact, struct hq_error *err) HQ_MUST_CHECK;

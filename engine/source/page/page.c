@@ -9,6 +9,8 @@ enum {
     LSN_HIGH = 0,
     LSN_LOW = 4,
     CHECKSUM = 8,
+    FLAGS = 10,
+    ALL_VISIBLE = 4,
     LANES = 32,
     ROW = LANES * 4
 };
@@ -78,4 +80,10 @@ bool
 hq_page_damaged(const uint8_t *page, uint32_t block_size, uint32_t block, uint64_t start_lsn)
 {
     return hq_page_lsn(page) < start_lsn && !hq_page_checksum_valid(page, block_size, block);
+}
+
+bool
+hq_page_all_visible(const uint8_t *page)
+{
+    return (hq_get_u16(page + FLAGS) & ALL_VISIBLE) != 0;
 }

@@ -35,6 +35,7 @@ archiver_refuse_rollback(struct hq_archiver *a, uint64_t end, struct hq_error *e
     const char *standby = PQparameterStatus(a->pg->conn, "in_hot_standby");
     uint64_t lsn = a->system.flush_lsn;
     bool passes = standby != NULL && standby[0] == 'o' && standby[1] == 'n';
+    struct hq_error ignored = {0};
 
     /* A standby that was restarted first receives again what it had. */
     hq_fail(err, passes ? HQ_E_TRANSIENT : HQ_E_REFUSED,
@@ -46,6 +47,9 @@ archiver_refuse_rollback(struct hq_archiver *a, uint64_t end, struct hq_error *e
         return -1;
     avoid(a);
     a->wrong_server = true;
+    /* Later it may be past that point again, with other pages than backups have. */
+    if (hq_catalog_forget_notes(a->options.catalog, a->options.cluster, &ignored) != 0)
+        hq_log_error(HQ_LOG_WARNING, "the catalog can't be told of it", &ignored);
     return hq_error_hint(err, "it was put back in time without a recovery: recover it with "
                               "hq-restore, which begins a new timeline, or give it a name of its "
                               "own");

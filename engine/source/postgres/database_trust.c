@@ -156,10 +156,11 @@ static enum verdict
 judge(const struct hq_database_trust *t, const char *path, int64_t mtime_us)
 {
     const struct hq_parent_file *before = hq_backup_parent_find(t->parent, path);
+    int64_t began = hq_backup_parent_started(t->parent);
 
     /* An archive's times are of whole seconds. */
-    if (before == NULL || before->mtime_us / SECOND_US != mtime_us / SECOND_US ||
-        before->mtime_us + SETTLED_US > hq_backup_parent_started(t->parent))
+    if (before == NULL || before->mtime_us / SECOND_US != mtime_us / SECOND_US || began == 0 ||
+        before->mtime_us + SETTLED_US > began)
         return DISTRUSTED;
     return TRUSTED;
 }
@@ -179,6 +180,13 @@ hq_database_trust_file(struct hq_database_trust *t, const char *path, int64_t mt
         return -1;
     database->verdict = judge(t, path, mtime_us);
     return 0;
+}
+
+void
+hq_database_trust_none(struct hq_database_trust *t)
+{
+    t->summary = NULL;
+    t->parent = NULL;
 }
 
 bool

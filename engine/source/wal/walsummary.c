@@ -160,7 +160,7 @@ hq_wal_summary_load(const struct hq_wal_summary_request *request, struct hq_wal_
     if (l.summary == NULL)
         return hq_fail(err, HQ_E_NOMEM, "WAL summary");
     l.summary->set.memory_max = HQ_WAL_SUMMARY_MEMORY_MAX;
-    merged = merge_range(&l, err);
+    merged = request->to_lsn < request->from_lsn ? 0 : merge_range(&l, err);
     if (merged == 1) {
         *out = l.summary;
         return 0;

@@ -4,7 +4,10 @@
  *
  * Why a page with an LSN older than the parent's start is the page that the parent has: the
  * checkpoint that began the parent wrote every change before its start; the page was not changed
- * since, or its LSN would be newer. That holds only within one history of the cluster: whoever
+ * since, or its LSN would be newer. One flag changes without an LSN where there are neither
+ * checksums nor wal_log_hints, and must not be lost, for the visibility map says the same of the
+ * page: PD_ALL_VISIBLE. A page that has it is compared with the parent's page sum besides. The
+ * rule holds only within one history of the cluster: whoever
  * makes a parent has made sure of it (engine/backup_parent.h), and per file says so.
  *
  * Memory   some 150 bytes for each relation file of the parent, and metadata packs as
@@ -23,6 +26,7 @@ struct hq_backup_parent_options {
     const struct hq_repository *repository; /**< borrowed */
     struct hq_catalog *catalog;             /**< synchronised; borrowed */
     const struct hq_root *root;             /**< the parent's, with its chunks; borrowed */
+    int64_t server_clock_us;                /**< the server's when the parent began; 0: unknown */
 };
 
 /** A file of the parent: relation files, and PG_VERSION of each database. */
@@ -42,7 +46,7 @@ const struct hq_parent_file *hq_backup_parent_find(const struct hq_backup_parent
                                                    const char *path);
 /** Pages with an LSN from the first on (lower ones are no LSN of WAL), and below the second. */
 void hq_backup_parent_range(const struct hq_backup_parent *parent, uint64_t *from, uint64_t *to);
-/** When the parent began, by the clock of the host that made it. */
+/** When the parent began, by the server's clock; 0: not known. */
 int64_t hq_backup_parent_started(const struct hq_backup_parent *parent);
 
 #endif

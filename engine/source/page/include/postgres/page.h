@@ -21,6 +21,8 @@ bool hq_page_checksum_valid(const uint8_t *page, uint32_t block_size, uint32_t b
  */
 bool hq_page_damaged(const uint8_t *page, uint32_t block_size, uint32_t block, uint64_t start_lsn);
 uint64_t hq_page_lsn(const uint8_t *page);
+/** PD_ALL_VISIBLE: the visibility map calls all rows of this heap page visible to everybody. */
+bool hq_page_all_visible(const uint8_t *page);
 bool hq_page_is_zero(const uint8_t *page, uint32_t block_size);
 
 #endif
