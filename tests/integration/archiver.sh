@@ -117,17 +117,6 @@ verify() {
     [ "$(fact reached "$scratch/verify")" -ge "${1:-0}" ] ||
         fail "stored up to $(fact reached "$scratch/verify") only, not $1"
 }
-# The run ends by itself with this error.
-ends_with() {
-    for _ in $(seq 100); do
-        kill -0 $archiver 2>/dev/null || break
-        sleep 0.1
-    done
-    ! wait $archiver || fail "no error at all"
-    archiver=0
-    grep -q "^error $1" "$scratch/out" || fail "no error $1"
-    grep -q "^hint .*$2" "$scratch/out" || fail "no hint on $2"
-}
 # It says so, stores nothing, and goes on asking: the next one to answer may be the right one.
 refuses() {
     await_text "$1"
@@ -465,7 +454,7 @@ stop "$scratch/data4"
 make_cluster "$scratch/data5"
 start "$scratch/data5"
 begin
-ends_with REFUSED "own"
+refuses "code=REFUSED.*in this repository is system"
 ok "another system under the same name is refused"
 sql -c "CREATE TABLE t (a int, b text)"
 
