@@ -108,6 +108,7 @@ step_files() {
     for version in 15 17; do
         many "files-$version" bash tests/integration/files.sh "$version"
     done
+    many incremental bash tests/integration/incremental.sh 7 4
     many files-incremental env HQ_FILES=1 bash tests/integration/incremental.sh 11 8
 }
 step_versions() {

@@ -4,6 +4,7 @@ with the one that it is of.
 
     incremental.py load SEED            SQL of one round, to standard output
     incremental.py compare LIVE COPY    every relation file, page by page
+    incremental.py visible DATA PATH    how many pages of the file have PD_ALL_VISIBLE
 
 LIVE belongs to a server that has nothing to write: it is idle, and its last checkpoint is behind.
 """
@@ -97,8 +98,17 @@ def compare(live: str, copy: str) -> int:
     return 1 if differences or not ours else 0
 
 
+def visible(data: str, path: str) -> None:
+    """PD_ALL_VISIBLE is bit 2 of the flags, the page header's bytes 10 and 11."""
+    with open(os.path.join(data, path), "rb") as file:
+        pages = file.read()
+    print(sum(pages[at + 10] >> 2 & 1 for at in range(0, len(pages), PAGE)))
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "load":
         load(int(sys.argv[2]))
+    elif sys.argv[1] == "visible":
+        visible(sys.argv[2], sys.argv[3])
     else:
         sys.exit(compare(sys.argv[2], sys.argv[3]))

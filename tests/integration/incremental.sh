@@ -21,15 +21,17 @@ said() { # said WHAT PATTERN: of the last backup
     if grep -qE -- "$2" "$scratch/backup.log"; then ok "$1"; else not_ok "$1 (not said: $2)" "$scratch/backup.log"; fi
 }
 inherited() { [ "$(json_number inherited_pages)" -gt "${1:-0}" ]; }
-# compare WHAT PG [restore options]: the last backup, restored, is what the server has
-compare() {
-    local what=$1 pg=$2; shift 2
+# restore_copy WHAT: the last backup is in $scratch/copy
+restore_copy() {
     rm -rf "$scratch/copy" "$scratch/copy_fast"
     mkdir -m 700 "$scratch/copy_fast"; chown "$user" "$scratch/copy_fast"
     as "$scratch/bin/hq-restore" pg --repository "$repository" --key "$scratch/restore.key" --to "$scratch/copy" \
-        --cluster "$cluster" --immediate --tablespace-map "$scratch/fast=$scratch/copy_fast" "$@" \
-        >"$scratch/restore.log" 2>&1 || { not_ok "$what: restore" "$scratch/restore.log"; return 1; }
-    check "$what" python3 "$here/incremental.py" compare "$scratch/$pg" "$scratch/copy"
+        --cluster "$cluster" --immediate --tablespace-map "$scratch/fast=$scratch/copy_fast" \
+        >"$scratch/restore.log" 2>&1 || { not_ok "$1: restore" "$scratch/restore.log"; return 1; }
+}
+# compare WHAT PG: the last backup, restored, is what the server has
+compare() {
+    restore_copy "$1" && check "$1" python3 "$here/incremental.py" compare "$scratch/$2" "$scratch/copy"
 }
 still() { sql "$1" -c CHECKPOINT; } # nothing is left to write
 
@@ -112,4 +114,16 @@ sql live -c "UPDATE t4 SET b = 'unsummed'"
 still live; take
 said "no page goes into the backup with a checksum that the server does not have" "checksums were turned off since"
 compare "the server without checksums is the server" live
+
+echo "== VACUUM calls pages all-visible, which without checksums is no change in WAL of theirs"
+sql live -c "CREATE TABLE seen AS SELECT g AS a, repeat(md5(g::text), 5) AS b FROM generate_series(1, 20000) g" \
+    -c "SELECT count(*) FROM seen" >/dev/null
+still live; take
+visible() { python3 "$here/incremental.py" visible "$scratch/$1" "$(sql live -c "SELECT pg_relation_filepath('seen')")"; }
+same "no page is all-visible before" 0 "$(visible live)"
+sql live -c "VACUUM seen"
+still live; take
+check "pages of it are then" test "$(visible live)" -gt 100
+check "others are still taken over" inherited 100
+restore_copy "a server without checksums" && same "and the backup has as many" "$(visible live)" "$(visible copy)"
 exit 0
