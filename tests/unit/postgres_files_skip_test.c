@@ -71,7 +71,7 @@ test_changed(void **state)
 
 /* A file of pages with that LSN; whether looking at it often enough refutes the summary. */
 static bool
-is_refuted(uint64_t lsn, bool torn)
+is_refuted(uint64_t lsn, bool verify, bool torn)
 {
     const struct hq_base_backup_options backup = {.parent_lsn = 1000};
     struct hq_root root = {.start_lsn = 2000};
@@ -82,6 +82,7 @@ is_refuted(uint64_t lsn, bool torn)
 
     assert_non_null(stream);
     source.file.fd = fileno(stream);
+    source.file.verify = verify;
     for (uint32_t i = 0; i < BLOCKS; i++) {
         uint8_t page[BLOCK];
         uint16_t sum;
@@ -106,11 +107,12 @@ test_sample(void **state)
 {
     (void)state;
     hq_log_setup(HQ_LOG_ERROR, HQ_LOG_LOGFMT);
-    assert_false(is_refuted(999, false));
-    assert_true(is_refuted(1000, false));
-    assert_true(is_refuted(1999, false));
-    assert_false(is_refuted(2000, false)); /* WAL from here on is replayed */
-    assert_false(is_refuted(1500, true));  /* says nothing */
+    assert_false(is_refuted(999, true, false));
+    assert_true(is_refuted(1000, true, false));
+    assert_true(is_refuted(1999, true, false));
+    assert_false(is_refuted(2000, true, false)); /* WAL from here on is replayed */
+    assert_false(is_refuted(1500, true, true));  /* says nothing */
+    assert_true(is_refuted(1500, false, false)); /* a server without checksums */
 }
 
 int
