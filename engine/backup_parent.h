@@ -9,10 +9,9 @@
  *   - its whole range, start to stop, lies on the history of the present timeline: a page that it
  *     copied late may belong to a branch that was abandoned;
  *   - what the server's pages show is not before the parent's stop (of a standby: what it has
- *     replayed), and the disk was not put back to an
- *     older state since: either the server is still the very run that the parent was read from, or
- *     the WAL from the parent's start to here was received as one chain of records, each linked
- *     to the one before (walsummary.h);
+ *     replayed), and the disk was not put back to an older state since: either the server is still
+ *     the very run that the parent was read from, or the WAL from the parent's start to here was
+ *     received as one chain of records, each linked to the one before (walsummary.h);
  *   - databases as postgres/database_trust.h says.
  * Where one does not hold every page is read and stored unless the repository has its group.
  */
