@@ -1,8 +1,8 @@
 #!/bin/sh
 # Every test: `sh tests/run.sh`. Installs what they need, builds with gcc and clang and the
-# sanitizers, runs them all, ends with 'N passed, N failed'. Some 25 minutes on two cores.
+# sanitizers, runs them all, ends with 'N passed, N failed'. Some 30 minutes on two cores.
 #
-#     sh tests/run.sh [STEP...]     only these: see the list at the end
+#     sh tests/run.sh [STEP...]     only these, one after the other: see the list at the end
 #
 # Environment: HQ_FUZZ_SECONDS (per target, default 6), HQ_LOGS (directory for outputs).
 set -u
@@ -132,12 +132,40 @@ step_fuzz() {
 }
 
 started=$(date +%s)
-sh docs/packages.sh test || exit 1
-steps=${*:-format build unit docs storage main push store_away versions files continuity failover governor recovery summary crash torture interop fuzz}
-for step in $steps; do
-    echo "---- $step ($(($(date +%s) - started)) s)"
-    "step_$step"
-done
+run_steps() {
+    for step; do
+        echo "---- $step ($(($(date +%s) - started)) s)"
+        "step_$step"
+    done
+}
+
+# Most of them wait most of the time, for servers and for clocks: two run at once.
+lane() { # lane NUMBER STEP...
+    number=$1; shift
+    HQ_LANE=$number HQ_LOGS=$logs sh tests/run.sh "$@" 2>&1 | tee "$logs/lane-$number.out" | sed -u "s/^/$number| /"
+}
+count_lane() {
+    out=$logs/lane-$1.out
+    totals=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$out")
+    [ -n "$totals" ] || { record 1 "lane $1 ended before its end" "$out"; return; }
+    passed=$((passed + ${totals% *}))
+    failed=$((failed + ${totals#* }))
+    names=$(sed -n '/^Failed:/,/^[0-9]* passed/{/^  /p}' "$out")
+    [ -z "$names" ] || failures="$failures
+$names"
+}
+
+[ -n "${HQ_LANE:-}" ] || sh docs/packages.sh test || exit 1
+if [ $# -gt 0 ]; then
+    run_steps "$@"
+else
+    run_steps format build
+    lane 1 unit storage push store_away files continuity governor crash fuzz &
+    lane 2 docs main versions failover recovery summary torture interop &
+    wait
+    count_lane 1
+    count_lane 2
+fi
 echo "---- done in $(($(date +%s) - started)) s; outputs are in $logs"
 [ "$failed" = 0 ] || echo "Failed:$failures"
 echo "$passed passed, $failed failed"

@@ -14,7 +14,7 @@
  *   - blocks behind the parent's end of a file: a server makes a file longer by zero pages without
  *     a record. Read them.
  *   - changes of hint bits where neither checksums nor wal_log_hints are on: both pages are right.
- *     PD_ALL_VISIBLE is none of these: the record that sets it in the visibility map names the page.
+ *     PD_ALL_VISIBLE is none of these: the record that tells the visibility map names the page.
  *   - changes made while the server was down, or by other means than PostgreSQL's own.
  *
  * Memory   some 150 bytes for every 4 MiB of a relation in which a block changed, at most
