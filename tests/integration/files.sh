@@ -2,20 +2,7 @@
 # Backups that read the server's files: `bash files.sh [VERSION...]`, by default 15 and 17.
 # What is restored is compared with what a streamed backup gives; then all that must not be taken for
 # the server's data directory, and what may happen while it is read.
-if [ -z "${HQ_VERSION:-}" ]; then
-    status=0
-    for version in "${@:-15 17}"; do
-        for one in $version; do
-            if ! bin=$(sh "$(dirname "$0")/../lab/postgres.sh" "$one"); then
-                echo "not ok - $one: its server can't be installed"
-                status=1
-                continue
-            fi
-            HQ_VERSION=$one HQ_PG_BIN=$bin timeout 240 bash "$0" || status=1
-        done
-    done
-    exit "$status"
-fi
+. "$(dirname "$0")/each_version.sh" 240 "15 17" "$@"
 . "$(dirname "$0")/lib.sh"
 v=$HQ_VERSION
 load=

@@ -100,28 +100,7 @@ sed 's|^key_file: .*|key_file: /none/sidecar.key|' "$config" >"$scratch/two.yaml
 refuse "no key file" 8 'hq-backup key sidecar' as "$program" list --config "$scratch/two.yaml"
 refuse "a time that is none" 2 'time "yesterday": not understood$' as "$restore" plan --repository "$repository" \
     --key "$scratch/restore.key" --target-time yesterday
-cat >"$scratch/type.py" <<'PY'
-import os, pty, sys
-answers = sys.argv[1].split("|")
-pid, fd = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[2], sys.argv[2:])
-seen = b""
-while True:
-    try:
-        data = os.read(fd, 4096)
-    except OSError:
-        break
-    if not data:
-        break
-    sys.stdout.buffer.write(data)
-    seen += data
-    if answers and seen.rstrip().endswith(b":"):
-        os.write(fd, answers.pop(0).encode() + b"\n")
-        seen = b""
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-PY
-refuse "two passphrases that differ" 2 'the two passphrases differ' python3 "$scratch/type.py" "one|two" "$program" init \
+refuse "two passphrases that differ" 2 'the two passphrases differ' python3 "$top/tests/lab/type.py" ":|: " "one|two" "$program" init \
     --repository "$scratch/new" --region TR --writer test --sidecar-key "$scratch/s" --restore-key "$scratch/k"
 says "... what to do then" 'type one passphrase twice'
 same "... which is not to do without" 0 "$(grep -c no-passphrase "$scratch/out")"

@@ -165,29 +165,7 @@ check "the end of the backup" start "$dir" --action shutdown
 # ---- at a terminal -------------------------------------------------------------------------------
 bring --target-time "$time_1"
 chmod 755 "$scratch"
-# Answers are given when they are asked for: one that comes early would be lost.
-cat >"$scratch/talk.py" <<'PY'
-import os, pty, sys
-answers = sys.argv[1].split("|")
-pid, fd = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[2], sys.argv[2:])
-seen = b""
-while True:
-    try:
-        data = os.read(fd, 4096)
-    except OSError:
-        break
-    if not data:
-        break
-    sys.stdout.buffer.write(data)
-    seen += data
-    if answers and (seen.endswith(b"> ") or seen.endswith(b"latest): ")):
-        os.write(fd, answers.pop(0).encode() + b"\n")
-        seen = b""
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-PY
-talk() { timeout 60 python3 "$scratch/talk.py" "$@"; } # as root where the tests are: start becomes the owner
+talk() { timeout 60 python3 "$top/tests/lab/type.py" "> |latest): " "$@"; } # as root where the tests are: start becomes the owner
 check "at a terminal it asks, and q leaves it paused" talk "nonsense|q" "$scratch/bin/hq-restore" start "$dir"
 keep
 check "it says what was reached" grep -q "Replayed to  0/" "$scratch/said"

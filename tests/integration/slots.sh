@@ -1,20 +1,7 @@
 #!/bin/bash
 # Slots that the server gave up, and servers that have no place for a while: the daemon goes on, and
 # says a gap only where WAL is gone. `bash slots.sh [VERSION...]`, by default 15 and 18.
-if [ -z "${HQ_VERSION:-}" ]; then
-    status=0
-    for version in "${@:-15 18}"; do
-        for one in $version; do
-            if ! bin=$(sh "$(dirname "$0")/../lab/postgres.sh" "$one"); then
-                echo "not ok - $one: its server can't be installed"
-                status=1
-                continue
-            fi
-            HQ_VERSION=$one HQ_PG_BIN=$bin timeout 120 bash "$0" || status=1
-        done
-    done
-    exit "$status"
-fi
+. "$(dirname "$0")/each_version.sh" 120 "15 18" "$@"
 . "$(dirname "$0")/lib.sh"
 v=$HQ_VERSION
 

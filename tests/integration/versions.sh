@@ -2,20 +2,7 @@
 # Every target on every version: `bash versions.sh [VERSION...]`, by default 14 to 18, some 25 s each.
 # One cluster with a tablespace, a base backup, streaming; one restore that goes on from target to
 # target; its promotion, and recovery along the old and the new timeline.
-if [ -z "${HQ_VERSION:-}" ]; then
-    status=0
-    for version in "${@:-14 15 16 17 18}"; do
-        for one in $version; do
-            if ! bin=$(sh "$(dirname "$0")/../lab/postgres.sh" "$one"); then
-                echo "not ok - $one: its server can't be installed"
-                status=1
-                continue
-            fi
-            HQ_VERSION=$one HQ_PG_BIN=$bin timeout 180 bash "$0" || status=1
-        done
-    done
-    exit "$status"
-fi
+. "$(dirname "$0")/each_version.sh" 180 "14 15 16 17 18" "$@"
 . "$(dirname "$0")/lib.sh"
 v=$HQ_VERSION
 declare -A segment_mib=([14]=16 [15]=1 [16]=1 [17]=2 [18]=16)

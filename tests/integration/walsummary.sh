@@ -2,20 +2,7 @@
 # Which blocks WAL changed, found by walblocks_tool, compared with the pages that differ between two
 # copies of the data directory (14 to 18), with pg_waldump (15), with pg_walinspect (16 to 18) and with
 # PostgreSQL's own summaries (17, 18): `bash walsummary.sh [VERSION...]`, some 15 s each.
-if [ -z "${HQ_VERSION:-}" ]; then
-    status=0
-    for version in "${@:-14 15 16 17 18}"; do
-        for one in $version; do
-            if ! bin=$(sh "$(dirname "$0")/../lab/postgres.sh" "$one"); then
-                echo "not ok - $one: its server can't be installed"
-                status=1
-                continue
-            fi
-            HQ_VERSION=$one HQ_PG_BIN=$bin timeout 180 bash "$0" || status=1
-        done
-    done
-    exit "$status"
-fi
+. "$(dirname "$0")/each_version.sh" 180 "14 15 16 17 18" "$@"
 . "$(dirname "$0")/lib.sh"
 v=$HQ_VERSION
 here=$(cd "$(dirname "$0")" && pwd)
