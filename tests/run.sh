@@ -98,6 +98,7 @@ step_failover() {
     for part in hosts member lineage newer; do
         many "failover-$part" env HQ_FAILOVER_PARTS="$part" bash tests/integration/failover.sh
     done
+    many pg_upgrade bash tests/integration/pg_upgrade.sh
 }
 step_governor() {
     many governor bash tests/integration/governor.sh
