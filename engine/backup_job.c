@@ -98,7 +98,9 @@ describe(const struct hq_site *site, struct hq_root *root)
 struct attempt {
     struct hq_site *site;
     const struct hq_backup_job_options *options;
+    const struct hq_pg_options *server;
     struct hq_pg *pg;
+    struct hq_pg_incremental *incremental; /* NULL: what the stream brings is looked at */
     const struct backup_parent *parent;
     struct hq_database_trust *trust;
     struct hq_pg_files *files;      /* NULL: stream */
@@ -152,6 +154,7 @@ read_cluster(struct attempt *a, struct hq_backup_writer *writer, struct hq_root 
         .fast_checkpoint = config->checkpoint == HQ_CONFIG_CHECKPOINT_FAST,
         .trust = a->trust,
         .parent_lsn = a->parent->root.start_lsn,
+        .incremental = a->incremental,
         .progress = report_progress,
         .started = learn_changes,
         .context = a,
@@ -212,6 +215,7 @@ copy_again(struct attempt *a, struct hq_root *root, struct hq_backup_statistics 
     do {
         failed = copy_once(a, root, statistics, err);
         a->again = failed == 0 && hq_database_trust_conflict(a->trust);
+        a->incremental = a->again ? NULL : a->incremental;
         if (a->again) {
             hq_log(HQ_LOG_WARNING,
                    "a database is not the last backup's, as it seemed: the backup is made again");
@@ -221,10 +225,45 @@ copy_again(struct attempt *a, struct hq_root *root, struct hq_backup_statistics 
     return failed;
 }
 
+/* Whether the server can say what changed; *given_up: it was asked before, in vain. */
 static int
-copy_cluster(struct attempt *a, const struct hq_pg_system *system, struct hq_root *root,
-             struct hq_backup_statistics *statistics, struct hq_error *err)
+ask_for_incremental(struct attempt *a, const struct hq_pg_system *system, bool given_up,
+                    struct hq_pg_incremental *incremental, struct hq_error *err)
 {
+    bool offered = false;
+
+    if (a->files != NULL || given_up || a->parent->pages == NULL ||
+        !hq_backup_parent_is_intact(a->parent->pages))
+        return 0;
+    if (hq_pg_incremental_offered(a->pg, &offered, err) != 0)
+        return -1;
+    *incremental = (struct hq_pg_incremental){.parent = a->parent->pages,
+                                              .root = &a->parent->root,
+                                              .server = a->server,
+                                              .host = system->host};
+    a->incremental = offered ? incremental : NULL;
+    return 0;
+}
+
+/* How pages were found that are the parent's. */
+static const char *
+found_by(const struct attempt *a)
+{
+    if (a->parent->pages == NULL)
+        return NULL;
+    if (a->incremental != NULL)
+        return "server-summary";
+    return a->files != NULL && hq_database_trust_summary(a->trust) != NULL ? "wal-summary"
+                                                                           : "page-lsn";
+}
+
+/* *given_up, true: without INCREMENTAL. When it fails so, true: it failed for that alone. */
+static int
+copy_cluster(struct attempt *a, const struct hq_pg_system *system, bool *given_up,
+             struct hq_root *root, struct hq_backup_statistics *statistics, struct hq_error *err)
+{
+    HQ_AUTO(hq_pg_incremental_clear)
+    struct hq_pg_incremental incremental = {0};
     HQ_AUTO(hq_backup_mode_clear)
     struct hq_backup_mode mode = {0};
     char text[HQ_ERROR_MESSAGE_MAX];
@@ -241,7 +280,11 @@ copy_cluster(struct attempt *a, const struct hq_pg_system *system, struct hq_roo
         return -1;
     if (a->parent->pages != NULL)
         memcpy(root->parent, a->parent->root.backup, sizeof root->parent);
-    failed = copy_again(a, root, statistics, err);
+    failed = ask_for_incremental(a, system, *given_up, &incremental, err);
+    if (failed == 0)
+        failed = copy_again(a, root, statistics, err);
+    statistics->found_by = found_by(a);
+    *given_up = incremental.given_up;
     hq_database_trust_free(a->trust);
     hq_wal_summary_free(a->changes);
     return failed;
@@ -263,37 +306,62 @@ publish(struct hq_site *site, const struct backup_parent *parent, struct hq_root
 }
 
 static int
-run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq_root *root,
-    struct hq_backup_statistics *statistics, struct hq_error *err)
+read_server(struct hq_site *site, const struct hq_backup_job_options *options,
+            struct backup_parent *parent, bool *given_up, struct hq_root *root,
+            struct hq_backup_statistics *statistics, struct hq_error *err)
 {
     struct hq_pg_options connection = hq_site_backup_connection(site);
-    HQ_AUTO(backup_parent_clear)
-    struct backup_parent parent = {0};
     struct hq_pg_system system;
     struct hq_pg *pg = NULL;
     int failed = -1;
 
-    /* Chunks count as stored only if the store still has them: ask it, every time. */
-    if (hq_catalog_sync(site->catalog, site->repository, site->config->cluster.name, err) != 0 ||
-        hq_pg_connect(&connection, &pg, err) != 0)
+    if (hq_pg_connect(&connection, &pg, err) != 0)
         return -1;
     if (hq_pg_identify(pg, &system, err) == 0 &&
         hq_lineage_check(site->repository, root->cluster, system.system_identifier, err) == 0 &&
         hq_backup_job_check_standby(site, &system, err) == 0 &&
         check_timeline(site, &system, err) == 0 &&
-        backup_parent_choose(site, options, pg, &system, &parent, err) == 0) {
+        backup_parent_choose(site, options, pg, &system, parent, err) == 0) {
         struct attempt attempt = {.site = site,
                                   .options = options,
+                                  .server = &connection,
                                   .pg = pg,
-                                  .parent = &parent,
+                                  .parent = parent,
                                   .timeline = system.timeline};
 
-        failed = copy_cluster(&attempt, &system, root, statistics, err);
+        failed = copy_cluster(&attempt, &system, given_up, root, statistics, err);
     }
     hq_pg_close(pg);
-    if (failed != 0)
+    return failed;
+}
+
+/*
+ * INCREMENTAL costs time where it leads nowhere, never the backup: then all is begun anew, with the
+ * connection, which may be in the midst of a command, and the choice of the parent.
+ */
+static int
+run(struct hq_site *site, const struct hq_backup_job_options *options, struct hq_root *root,
+    struct hq_backup_statistics *statistics, struct hq_error *err)
+{
+    HQ_AUTO(backup_parent_clear)
+    struct backup_parent parent = {0};
+    bool given_up = false;
+    int failed;
+
+    /* Chunks count as stored only if the store still has them: ask it, every time. */
+    if (hq_catalog_sync(site->catalog, site->repository, site->config->cluster.name, err) != 0)
         return -1;
-    if (publish(site, &parent, root, err) != 0)
+    failed = read_server(site, options, &parent, &given_up, root, statistics, err);
+    if (failed != 0 && given_up) {
+        hq_log_error(HQ_LOG_WARNING,
+                     "the server's summary of WAL is of no use: the backup is begun again", err);
+        hq_error_clear(err);
+        reset_root(root);
+        root->parent[0] = '\0';
+        backup_parent_clear(&parent);
+        failed = read_server(site, options, &parent, &given_up, root, statistics, err);
+    }
+    if (failed != 0 || publish(site, &parent, root, err) != 0)
         return -1;
     return backup_wait_for_wal(site, options, root, err);
 }

@@ -108,6 +108,7 @@ back_up(struct daemon *d)
                HQ_F_TEXT("backup", root.backup), HQ_F_U64("files", statistics.files),
                HQ_F_U64("bytes", statistics.bytes),
                HQ_F_U64("inherited_pages", statistics.inherited_pages),
+               HQ_F_TEXT("found_by", statistics.found_by),
                HQ_F_U64("new_bytes", statistics.new_bytes),
                HQ_F_U64("stored_bytes", statistics.stored_bytes),
                HQ_F_U64("damaged_pages", statistics.damaged_pages),

@@ -18,10 +18,16 @@ hq_postgres_unit(tar)
 # The double's hq_backup_writer_* stand in for the pipeline's.
 target_sources(postgres_tar_test PRIVATE unit/backup_writer_double.c)
 
+hq_postgres_unit(incremental)
+target_sources(postgres_incremental_test PRIVATE unit/backup_writer_double.c)
+target_link_libraries(postgres_incremental_test PRIVATE PkgConfig::jansson PkgConfig::libcrypto)
+
 hq_fuzz(datadir DEPENDS hq_postgres)
+hq_fuzz(incremental DEPENDS hq_postgres)
 hq_fuzz(tar DEPENDS hq_postgres)
 if(HQ_FUZZ)
     target_include_directories(datadir_fuzz PRIVATE ${PROJECT_SOURCE_DIR}/engine/source/postgres)
+    target_include_directories(incremental_fuzz PRIVATE ${PROJECT_SOURCE_DIR}/engine/source/postgres)
     target_sources(tar_fuzz PRIVATE unit/backup_writer_double.c)
     target_include_directories(tar_fuzz PRIVATE unit ${PROJECT_SOURCE_DIR}/engine/source/postgres)
 endif()

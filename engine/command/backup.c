@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -31,6 +32,16 @@ static const struct hq_option backup_options[] = {
      .offset = offsetof(struct backup_values, full_read)},
     {0}};
 
+static const char *
+how_found(const char *found_by)
+{
+    if (found_by != NULL && strcmp(found_by, "server-summary") == 0)
+        return "so says the server's summary of WAL";
+    if (found_by != NULL && strcmp(found_by, "wal-summary") == 0)
+        return "so says the WAL since";
+    return "so say their LSNs";
+}
+
 static int
 print_result(const struct hq_command_line *line, const struct hq_root *root,
              const struct hq_backup_statistics *s, int64_t took_us, struct hq_error *err)
@@ -45,22 +56,22 @@ print_result(const struct hq_command_line *line, const struct hq_root *root,
                    root->cluster, (unsigned long long)s->files, hq_bytes_format(s->bytes, bytes),
                    hq_bytes_format(s->stored_bytes, stored), hq_duration_format(took_us, took));
         if (!line->quiet && root->parent[0] != '\0')
-            printf("%llu of %llu pages are as in backup %s.\n",
+            printf("%llu of %llu pages are as in backup %s: %s.\n",
                    (unsigned long long)s->inherited_pages, (unsigned long long)s->pages,
-                   root->parent);
+                   root->parent, how_found(s->found_by));
         if (s->damaged_pages > 0)
             hq_cli_warn("%llu pages failed their checksum in the cluster itself; `hq-backup show "
                         "%s` names the files",
                         (unsigned long long)s->damaged_pages, root->backup);
         return 0;
     }
-    out = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cluster",
-                    root->cluster, "backup", root->backup, "parent",
-                    root->parent[0] != '\0' ? root->parent : NULL, "files", (json_int_t)s->files,
-                    "bytes", (json_int_t)s->bytes, "pages", (json_int_t)s->pages, "inherited_pages",
-                    (json_int_t)s->inherited_pages, "damaged_pages", (json_int_t)s->damaged_pages,
-                    "new_bytes", (json_int_t)s->new_bytes, "stored_bytes",
-                    (json_int_t)s->stored_bytes, "microseconds", (json_int_t)took_us);
+    out = json_pack(
+        "{s:s, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cluster", root->cluster,
+        "backup", root->backup, "parent", root->parent[0] != '\0' ? root->parent : NULL, "found_by",
+        s->found_by, "files", (json_int_t)s->files, "bytes", (json_int_t)s->bytes, "pages",
+        (json_int_t)s->pages, "inherited_pages", (json_int_t)s->inherited_pages, "damaged_pages",
+        (json_int_t)s->damaged_pages, "new_bytes", (json_int_t)s->new_bytes, "stored_bytes",
+        (json_int_t)s->stored_bytes, "microseconds", (json_int_t)took_us);
     failed = hq_cli_print_json(out, err);
     json_decref(out);
     return failed;

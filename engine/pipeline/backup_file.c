@@ -65,8 +65,7 @@ hq_backup_file_new(struct hq_backup_writer *w, const struct hq_backup_file_optio
     if ((file->record = record_new(entry, err)) == NULL)
         goto fail;
     if (options->inherit && w->options.parent != NULL && entry->type == HQ_ENTRY_RELATION) {
-        if (inheritance_new(w->options.parent, entry, options->block_size, &file->inheritance,
-                            err) != 0)
+        if (inheritance_new(w->options.parent, options, &file->inheritance, err) != 0)
             goto fail;
         hq_backup_parent_range(w->options.parent, &file->inherit_from, &file->inherit_to);
     }
@@ -131,7 +130,7 @@ hq_backup_writer_inherit(struct hq_backup_writer *w, const struct hq_entry *entr
     struct record *record;
 
     assert(entry->type == HQ_ENTRY_RELATION);
-    if (w->options.parent == NULL || !parent_is_intact(w->options.parent))
+    if (w->options.parent == NULL || !hq_backup_parent_is_intact(w->options.parent))
         return 0;
     parent = hq_backup_parent_find(w->options.parent, entry->path);
     if (parent == NULL || parent->type != HQ_ENTRY_RELATION || parent->size != entry->size)

@@ -119,6 +119,7 @@ hq_backup_writer_free(struct hq_backup_writer *w)
     free(w->records);
     id_set_clear(&w->stored);
     hq_buf_clear(&w->pending);
+    free(w->skips);
     stage_clear(&w->metadata);
     hq_chunk_ids_free(w->ids);
     pthread_mutex_destroy(&w->index_lock);

@@ -15,12 +15,20 @@
 #include "record.h"
 #include "stage.h"
 
+/** Blocks of a stretch that are the parent's. */
+struct skip {
+    uint32_t after; /**< so many of the stretch's pages */
+    uint32_t count;
+};
+
 /** What a worker of the writer's own does: a stretch of pages, or a chunk of a plain file. */
 struct job {
     struct hq_backup_file *file; /**< a hold on it */
     uint32_t number;             /**< the stretch's first block, or the chunk's number */
     size_t len;
-    uint8_t bytes[];
+    const uint8_t *bytes; /**< behind the skips */
+    size_t skip_count;
+    struct skip skips[];
 };
 
 struct hq_backup_writer {
@@ -52,7 +60,10 @@ struct hq_backup_writer {
     /* The source thread's own. */
     struct hq_backup_file *open; /**< file being written */
     struct hq_buf pending;       /**< bytes not yet given to a worker */
-    uint64_t received;           /**< bytes of the open file so far */
+    struct skip *skips;          /**< of the stretch that is pending */
+    size_t skip_count, skip_cap;
+    uint32_t stretch_block; /**< where it begins */
+    uint64_t received;      /**< bytes of the open file so far, with those of the parent */
 };
 
 /** Remember the first failure and stop every thread. */

@@ -21,18 +21,20 @@ inheritance_free(struct inheritance *i)
 
 /* Which chunks are worth it, and there. */
 static void
-judge_chunks(struct inheritance *i, const struct hq_backup_parent *parent, uint32_t *live)
+judge_chunks(struct inheritance *i, const struct hq_backup_parent *parent, bool unread,
+             uint32_t *live)
 {
     for (uint32_t r = 0; r < i->map.run_count; r++)
         if (i->map.runs[r].chunk != HQ_PAGE_RUN_ZERO)
             live[i->map.runs[r].chunk] += i->map.runs[r].length;
     for (uint32_t c = 0; c < i->map.chunk_count; c++)
-        i->usable[c] = live[c] * LIVE_SHARE >= i->map.chunks[c].pages &&
+        i->usable[c] = (unread || live[c] * LIVE_SHARE >= i->map.chunks[c].pages) &&
                        parent_has_chunk(parent, &i->map.chunks[c].id);
 }
 
 static int
-index_map(struct inheritance *i, const struct hq_backup_parent *parent, struct hq_error *err)
+index_map(struct inheritance *i, const struct hq_backup_parent *parent, bool unread,
+          struct hq_error *err)
 {
     uint32_t *live = calloc((size_t)i->map.chunk_count + 1, sizeof *live);
     uint32_t block = 0;
@@ -43,7 +45,7 @@ index_map(struct inheritance *i, const struct hq_backup_parent *parent, struct h
         free(live);
         return hq_fail(err, HQ_E_NOMEM, "page map of %u runs", i->map.run_count);
     }
-    judge_chunks(i, parent, live);
+    judge_chunks(i, parent, unread, live);
     free(live);
     for (uint32_t r = 0; r < i->map.run_count; r++) {
         i->begins[r] = block;
@@ -85,19 +87,21 @@ read_sums(struct inheritance *i, struct hq_backup_parent *parent, struct hq_erro
 }
 
 static int
-load(struct inheritance *i, struct hq_backup_parent *parent, const char *path,
-     const struct hq_parent_file *file, struct hq_error *err)
+load(struct inheritance *i, struct hq_backup_parent *parent,
+     const struct hq_backup_file_options *options, const struct hq_parent_file *file,
+     struct hq_error *err)
 {
-    if (parent_read_map(parent, path, file, &i->map, err) != 0 || read_sums(i, parent, err) != 0)
+    if (parent_read_map(parent, options->entry->path, file, &i->map, err) != 0 ||
+        read_sums(i, parent, err) != 0)
         return -1;
-    return index_map(i, parent, err);
+    return index_map(i, parent, options->unread, err);
 }
 
 int
-inheritance_new(struct hq_backup_parent *parent, const struct hq_entry *entry, uint32_t block_size,
+inheritance_new(struct hq_backup_parent *parent, const struct hq_backup_file_options *options,
                 struct inheritance **out, struct hq_error *err)
 {
-    const struct hq_parent_file *file = hq_backup_parent_find(parent, entry->path);
+    const struct hq_parent_file *file = hq_backup_parent_find(parent, options->entry->path);
     struct inheritance *i;
 
     *out = NULL;
@@ -106,7 +110,7 @@ inheritance_new(struct hq_backup_parent *parent, const struct hq_entry *entry, u
     i = calloc(1, sizeof *i);
     if (i == NULL)
         return hq_fail(err, HQ_E_NOMEM, "parent's page map");
-    if (load(i, parent, entry->path, file, err) == 0 && i->map.block_size == block_size) {
+    if (load(i, parent, options, file, err) == 0 && i->map.block_size == options->block_size) {
         *out = i;
         return 0;
     }
@@ -159,6 +163,17 @@ inheritance_find(const struct inheritance *i, struct inheritance_cursor *cursor,
     *chunk = run->chunk;
     *slot = run->chunk == HQ_PAGE_RUN_ZERO ? 0 : run->slot + (block - i->begins[cursor->run]);
     return run->chunk == HQ_PAGE_RUN_ZERO || i->usable[run->chunk];
+}
+
+uint32_t
+inheritance_reach(const struct inheritance *i, uint32_t block, uint32_t count)
+{
+    struct inheritance_cursor cursor = {0};
+    uint32_t chunk, slot, at = block;
+
+    while (at - block < count && inheritance_find(i, &cursor, at, &chunk, &slot))
+        at = i->begins[cursor.run] + i->map.runs[cursor.run].length;
+    return at - block < count ? at - block : count;
 }
 
 bool

@@ -6,7 +6,7 @@
 #ifndef HQ_PIPELINE_INHERITANCE_H
 #define HQ_PIPELINE_INHERITANCE_H
 
-#include "pipeline/parent.h"
+#include "pipeline/backup_writer.h"
 #include "repository/pagemap.h"
 
 /**
@@ -20,7 +20,7 @@ enum {
 struct inheritance {
     struct hq_page_map map;
     uint32_t *begins;    /**< of each run: its first block */
-    bool *usable;        /**< of each chunk: known to be stored, and enough of it in use */
+    bool *usable;        /**< of each chunk: known to be stored, and worth it */
     struct hq_buf *sums; /**< of each chunk of page sums: its content; empty: not to be had */
 };
 
@@ -34,9 +34,8 @@ struct inheritance_cursor {
  * damaged (which the log says): the file is then stored anew. -1 for trouble that is not the
  * parent's.
  */
-int inheritance_new(struct hq_backup_parent *parent, const struct hq_entry *entry,
-                    uint32_t block_size, struct inheritance **out,
-                    struct hq_error *err) HQ_MUST_CHECK;
+int inheritance_new(struct hq_backup_parent *parent, const struct hq_backup_file_options *options,
+                    struct inheritance **out, struct hq_error *err) HQ_MUST_CHECK;
 void inheritance_free(struct inheritance *i);
 /**
  * Where the parent has block @p block. @return false when that can't be taken over; true: chunk
@@ -44,6 +43,8 @@ void inheritance_free(struct inheritance *i);
  */
 bool inheritance_find(const struct inheritance *i, struct inheritance_cursor *cursor,
                       uint32_t block, uint32_t *chunk, uint32_t *slot);
+/** How many of @p count blocks from @p block on can be taken over, up to the first that can't. */
+uint32_t inheritance_reach(const struct inheritance *i, uint32_t block, uint32_t count);
 /** Whether the parent's sum of that page is @p sum; false where it has none. */
 bool inheritance_sum_is(const struct inheritance *i, uint32_t chunk, uint32_t slot, uint64_t sum);
 

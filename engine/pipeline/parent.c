@@ -4,10 +4,15 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "inheritance.h"
 #include "parent_internal.h"
 
+/* MAP_*: bytes of an encoded page map (docs/format.md §11), with one run for each chunk. */
 enum {
-    FIRST_SLOTS = 1024
+    FIRST_SLOTS = 1024,
+    MAP_HEADER = 24,
+    MAP_PER_CHUNK = 44 + 12,
+    MAP_OF_ONE_CHUNK = MAP_HEADER + MAP_PER_CHUNK + 36
 };
 
 struct named_file {
@@ -215,7 +220,70 @@ parent_has_chunk(const struct hq_backup_parent *p, const struct hq_id *id)
 }
 
 bool
-parent_is_intact(const struct hq_backup_parent *p)
+hq_backup_parent_is_intact(const struct hq_backup_parent *p)
 {
     return p->intact;
+}
+
+/* Of every page that a restore reads of the file's chunks, at least one in LIVE_SHARE is used. */
+static bool
+is_worn(const struct hq_page_map *map)
+{
+    uint64_t used = 0, held = 0;
+
+    for (uint32_t r = 0; r < map->run_count; r++)
+        if (map->runs[r].chunk != HQ_PAGE_RUN_ZERO)
+            used += map->runs[r].length;
+    for (uint32_t c = 0; c < map->chunk_count; c++)
+        held += map->chunks[c].pages;
+    return held > used * LIVE_SHARE;
+}
+
+/*
+ * A worn file has twice the chunks that its pages need, so a map that is shorter than those need
+ * not be read: files that nobody wrote to cost nothing here.
+ */
+static bool
+may_be_worn(const struct hq_backup_parent *p, const struct hq_parent_file *file)
+{
+    uint64_t blocks = file->size / p->options.root->block_size;
+    uint64_t chunks = blocks * LIVE_SHARE / HQ_PAGES_PER_CHUNK;
+
+    return file->page_map.raw > MAP_OF_ONE_CHUNK &&
+           file->page_map.raw > MAP_HEADER + chunks * MAP_PER_CHUNK;
+}
+
+/* Whether no page of it has to be read for the repository's sake. 1, 0, or -1. */
+static int
+is_whole(struct hq_backup_parent *p, const struct named_file *named, struct hq_error *err)
+{
+    struct hq_page_map map = {0};
+    int whole;
+
+    if (named->file.type != HQ_ENTRY_RELATION)
+        return 0;
+    if (!may_be_worn(p, &named->file))
+        return 1;
+    if (parent_read_map(p, named->path, &named->file, &map, err) == 0)
+        whole = !is_worn(&map);
+    else if (err->code == HQ_E_MISSING || err->code == HQ_E_CORRUPT)
+        whole = (hq_error_clear(err), 0);
+    else
+        whole = -1;
+    hq_page_map_clear(&map);
+    return whole;
+}
+
+int
+hq_backup_parent_each(struct hq_backup_parent *p, hq_parent_file_fn *each, void *context,
+                      struct hq_error *err)
+{
+    for (size_t i = 0; p->intact && i < p->count; i++) {
+        const struct named_file *named = &p->files[i];
+        int whole = is_whole(p, named, err);
+
+        if (whole < 0 || (whole > 0 && each(named->path, &named->file, context, err) != 0))
+            return -1;
+    }
+    return 0;
 }

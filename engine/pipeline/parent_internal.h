@@ -17,7 +17,5 @@ int parent_read_sums(struct hq_backup_parent *parent, const struct hq_page_sums 
                      struct hq_buf *out, struct hq_error *err) HQ_MUST_CHECK;
 /** Whether the catalog knows a copy of the chunk that is there. */
 bool parent_has_chunk(const struct hq_backup_parent *parent, const struct hq_id *id);
-/** Whether that is so for all chunks of the parent, as far as the catalog has ever seen. */
-bool parent_is_intact(const struct hq_backup_parent *parent);
 
 #endif

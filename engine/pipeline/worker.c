@@ -24,24 +24,46 @@ store_chunk(struct hq_backup_lane *lane, const struct job *job, struct hq_error 
     return hq_backup_file_release(job->file, err);
 }
 
+/* The stretch's pages [@p from, @p to), of which the first is @p block of the file. */
 static int
-store_stretch(struct hq_backup_lane *lane, const struct job *job, struct hq_error *err)
+store_pages(struct hq_backup_lane *lane, const struct job *job, uint32_t from, uint32_t to,
+            uint32_t block, struct hq_error *err)
 {
     const struct hq_backup_file *file = job->file;
-    uint32_t count = (uint32_t)(job->len / file->block_size);
+    uint32_t size = file->block_size, count = to - from;
+    const uint8_t *pages = job->bytes + (size_t)from * size;
     bool *damaged = calloc((size_t)count + 1, sizeof *damaged);
     int failed;
 
     if (damaged == NULL)
         return hq_fail(err, HQ_E_NOMEM, "stretch of %u pages", count);
     for (uint32_t i = 0; file->verify_before > 0 && i < count; i++)
-        damaged[i] = hq_page_damaged(job->bytes + (size_t)i * file->block_size, file->block_size,
-                                     file->first_block + job->number + i, file->verify_before);
-    failed = hq_backup_lane_begin(lane, job->file, job->number, err) != 0 ||
-             hq_backup_lane_pages(lane, job->bytes, count, damaged, err) != 0 ||
-             hq_backup_lane_end(lane, err) != 0;
+        damaged[i] = hq_page_damaged(pages + (size_t)i * size, size, file->first_block + block + i,
+                                     file->verify_before);
+    failed = hq_backup_lane_pages(lane, pages, count, damaged, err);
     free(damaged);
-    return failed ? -1 : 0;
+    return failed;
+}
+
+static int
+store_stretch(struct hq_backup_lane *lane, const struct job *job, struct hq_error *err)
+{
+    uint32_t block = job->number, page = 0, end = (uint32_t)(job->len / job->file->block_size);
+
+    if (hq_backup_lane_begin(lane, job->file, block, err) != 0)
+        return -1;
+    for (size_t i = 0; i < job->skip_count; i++) {
+        const struct skip *skip = &job->skips[i];
+
+        if (store_pages(lane, job, page, skip->after, block, err) != 0 ||
+            hq_backup_lane_skip(lane, skip->count, err) != 0)
+            return -1;
+        block += skip->after - page + skip->count;
+        page = skip->after;
+    }
+    if (store_pages(lane, job, page, end, block, err) != 0)
+        return -1;
+    return hq_backup_lane_end(lane, err);
 }
 
 static int

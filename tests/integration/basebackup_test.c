@@ -99,6 +99,22 @@ hq_backup_writer_data(struct hq_backup_writer *w, const void *data, size_t len,
     return hq_io_write(w->fd, data, len, w->path, err);
 }
 
+/* There is no parent. */
+int
+hq_backup_writer_skip(struct hq_backup_writer *w, uint32_t count, struct hq_error *err)
+{
+    return hq_fail(err, HQ_E_INTERNAL, "%s: %" PRIu32 " blocks of no parent", w->path, count);
+}
+
+int
+hq_backup_writer_inherit(struct hq_backup_writer *w, const struct hq_entry *entry,
+                         uint32_t block_size, struct hq_error *err)
+{
+    (void)w;
+    return hq_fail(err, HQ_E_INTERNAL, "%s: %" PRIu32 " bytes a page of no parent", entry->path,
+                   block_size);
+}
+
 /* What the writer's workers would find. */
 static void
 print_damage(const struct hq_backup_writer *w)

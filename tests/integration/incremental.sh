@@ -4,11 +4,15 @@
 # a new one: each condition of engine/backup_parent.h, and what databases and disks can do.
 #
 #     incremental.sh [SEED [BACKUPS]]
+#
+# Environment: HQ_SUMMARY=1 with a server of 17 or later (HQ_PG_BIN): it summarizes WAL, and each
+# backup of the chain must be one of what changed.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 seed=${1:-$(date +%s)} backups=${2:-20}
 here=$(cd "$(dirname "$0")" && pwd)
 
+json_text() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" "$scratch/backup.json"; }
 json_number() { sed -n "s/.*\"$1\": *\([0-9]*\).*/\1/p" "$scratch/backup.json"; }
 # take [options]: a backup; its description is in backup.json, what it said in backup.log
 take() {
@@ -39,6 +43,7 @@ pg_init live
 cat >>"$scratch/live/postgresql.conf" <<CONF
 autovacuum = off
 bgwriter_lru_maxpages = 0
+${HQ_SUMMARY:+summarize_wal = on}
 CONF
 pg_stop live fast; pg_start live
 mkdir -m 700 "$scratch/fast"; chown "$user" "$scratch/fast"
@@ -64,6 +69,8 @@ for i in $(seq "$backups"); do
     still live
     take || break
     inherited || not_ok "backup $i takes pages from its parent" "$scratch/backup.log"
+    [ -z "${HQ_SUMMARY:-}" ] || [ "$(json_text found_by)" = server-summary ] ||
+        not_ok "backup $i gets what changed" "$scratch/backup.log"
     compare "backup $i is the server" live >"$scratch/compare.out"
     grep -q '^ok' "$scratch/compare.out" || { cat "$scratch/compare.out" "$scratch/load.sql"; break; }
 done
@@ -105,6 +112,8 @@ until past; do sql live -c "INSERT INTO t3 SELECT g, repeat('x', 500) FROM gener
 still live; take
 said "the next backup does not believe its pages" "started anew since backup"
 compare "the server that was put back is the server" live
+
+[ -z "${HQ_SUMMARY:-}" ] || exit 0
 
 echo "== data checksums are turned off"
 pg_stop live fast

@@ -95,6 +95,38 @@ hq_backup_writer_data(struct hq_backup_writer *w, const void *data, size_t len,
     return count_down(w, err);
 }
 
+int
+hq_backup_writer_skip(struct hq_backup_writer *w, uint32_t count, struct hq_error *err)
+{
+    struct hq_buf *content = &w->entries[w->count - 1].content;
+    size_t len = (size_t)count * w->options.block_size;
+    uint8_t *blocks;
+
+    require(w->open && w->options.inherit,
+            "blocks of the parent without a file that may have them");
+    require(content->len % w->options.block_size == 0, "blocks of the parent within a block");
+    if (count > w->skips_max)
+        return 0;
+    blocks = len > 0 ? hq_buf_grow(content, len) : NULL;
+    if (blocks != NULL)
+        memset(blocks, DOUBLE_PARENTS, len);
+    return count_down(w, err) != 0 ? -1 : 1;
+}
+
+int
+hq_backup_writer_inherit(struct hq_backup_writer *w, const struct hq_entry *entry,
+                         uint32_t block_size, struct hq_error *err)
+{
+    require(!w->open, "file within a file");
+    require(entry->type == HQ_ENTRY_RELATION && entry->size > 0 && entry->size % block_size == 0,
+            "size of a relation file");
+    check_path(entry->path);
+    if (entry->size / block_size > w->skips_max)
+        return 0;
+    append(w, entry)->taken_over = true;
+    return count_down(w, err) != 0 ? -1 : 1;
+}
+
 /* What the writer's workers would find. */
 static void
 note_damage(const struct hq_backup_file_options *o, struct double_entry *e)

@@ -15,6 +15,12 @@ struct double_entry {
     uint64_t size; /* as announced */
     struct hq_buf content;
     struct hq_buf damaged; /* u32 each */
+    bool taken_over;       /* as a whole: there is no content */
+};
+
+/* What the double takes for each byte of a page of the parent's. */
+enum {
+    DOUBLE_PARENTS = 0xEE
 };
 
 struct hq_backup_writer {
@@ -22,6 +28,7 @@ struct hq_backup_writer {
     size_t count;
     bool open;
     struct hq_backup_file_options options; /* of the open file; entry is not valid any more */
+    uint32_t skips_max;                    /* blocks that the parent can give in one call */
     size_t fail_at;                        /* fail the n-th call from now on; 0: never */
 };
 

@@ -438,6 +438,147 @@ stretches_are_joined(void **state)
     hq_root_clear(&second.root);
 }
 
+/* A stream in which some blocks came, and the others are the parent's. @return how many came. */
+static uint32_t
+stream_some(struct fixture *f, const struct relation *r, const char *id, const bool came[BLOCKS],
+            struct run *run)
+{
+    struct hq_backup_writer *w = open_writer(f);
+    const struct hq_entry entry = entry_of(r);
+    const struct hq_backup_file_options options = {
+        .entry = &entry, .block_size = PAGE, .inherit = true, .unread = true};
+    struct hq_error err = {0};
+    uint32_t count = 0;
+
+    *run = (struct run){0};
+    ASSERT_OK(hq_backup_writer_file_begin(w, &options, &err), &err);
+    for (uint32_t block = 0, next; block < BLOCKS; block = next) {
+        next = block + 1;
+        if (came[block]) { /* in pieces */
+            ASSERT_OK(hq_backup_writer_data(w, r->pages[block], 100, &err), &err);
+            ASSERT_OK(hq_backup_writer_data(w, r->pages[block] + 100, PAGE - 100, &err), &err);
+            count++;
+            continue;
+        }
+        while (next < BLOCKS && next < block + 40 && !came[next])
+            next++;
+        assert_int_equal(hq_backup_writer_skip(w, next - block, &err), 1);
+    }
+    /* The parent ends here as well. */
+    assert_int_equal(hq_backup_writer_skip(w, 1, &err), 0);
+    assert_int_equal(hq_backup_writer_skip(w, UINT32_MAX, &err), 0);
+    assert_int_equal(hq_backup_writer_skip(w, 0, &err), 1);
+    ASSERT_OK(hq_backup_writer_file_end(w, &err), &err);
+    close_writer(f, w, id, run);
+    return count;
+}
+
+static void
+blocks_that_did_not_come_are_the_parents(void **state)
+{
+    static const uint32_t every[] = {1, 2, 3, 70, BLOCKS};
+    struct fixture *f = *state;
+    struct relation *r = relation_new();
+    struct run first, second;
+
+    start_lsn = START;
+    write_pages(r, 0, BLOCKS, 1, OLD);
+    memset(r->pages[5], 0, PAGE);
+    back_up(f, r, "20260701T000000Z-00000001", true, &first);
+    use_parent(f, &first);
+    for (uint32_t i = 0; i < 5; i++) {
+        char id[HQ_BACKUP_ID_MAX + 1];
+        bool came[BLOCKS];
+        uint32_t count;
+
+        write_pages(r, 0, BLOCKS, 1, OLD);
+        memset(r->pages[5], 0, PAGE);
+        for (uint32_t block = 0; block < BLOCKS; block++) {
+            came[block] = block % every[i] == every[i] / 2;
+            if (came[block])
+                write_page(r, block, 9000 + block, NEW);
+        }
+        snprintf(id, sizeof id, "20260701T0%u0000Z-00000002", i + 1);
+        count = stream_some(f, r, id, came, &second);
+        assert_int_equal(second.statistics.inherited_pages, BLOCKS - count);
+        (void)compare(f, &second, r);
+        hq_root_clear(&second.root);
+    }
+    no_parent(f);
+    free(r);
+    hq_root_clear(&first.root);
+}
+
+static int
+count_file(const char *name, const struct hq_parent_file *file, void *context, struct hq_error *err)
+{
+    (void)err;
+    assert_string_equal(name, path);
+    assert_int_equal(file->type, HQ_ENTRY_RELATION);
+    ++*(int *)context;
+    return 0;
+}
+
+static int
+files_of_parent(struct fixture *f)
+{
+    struct hq_error err = {0};
+    int count = 0;
+
+    ASSERT_OK(hq_backup_parent_each(f->parent, count_file, &count, &err), &err);
+    return count;
+}
+
+/*
+ * Each backup gets some pages and keeps the others, in chunks that run empty: at last the file is
+ * one that had better be read, and that makes it whole again.
+ */
+static void
+worn_files_are_not_taken_over_unread(void **state)
+{
+    struct fixture *f = *state;
+    struct relation *r = relation_new();
+    char id[] = "20260701T010000Z-00000002";
+    struct run run, next;
+    uint32_t rounds = 0, seed = 1;
+
+    start_lsn = START;
+    write_pages(r, 0, BLOCKS, 1, OLD);
+    back_up(f, r, "20260701T000000Z-00000001", true, &run);
+    use_parent(f, &run);
+    assert_int_equal(files_of_parent(f), 0); /* nobody knows whether it is all there */
+    note_intact(f, &run);
+    use_parent(f, &run);
+    while (files_of_parent(f) == 1) {
+        bool came[BLOCKS] = {false};
+
+        assert_true(++rounds < 60);
+        for (uint32_t i = 0; i < BLOCKS / 8; i++) {
+            seed = seed * 1664525 + 1013904223;
+            came[seed / 65536 % BLOCKS] = true;
+            write_page(r, seed / 65536 % BLOCKS, seed, start_lsn + 1);
+        }
+        start_lsn += 0x1000;
+        snprintf(id, sizeof id, "20260701T01%02u00Z-00000002", rounds);
+        (void)stream_some(f, r, id, came, &next);
+        hq_root_clear(&run.root);
+        run = next;
+        note_intact(f, &run);
+        use_parent(f, &run);
+    }
+    assert_true(rounds > 5);
+    assert_true(compare(f, &run, r) > 2 * (BLOCKS / 64));
+    back_up(f, r, "20260701T020000Z-00000003", true, &next);
+    (void)compare(f, &next, r);
+    note_intact(f, &next);
+    use_parent(f, &next);
+    assert_int_equal(files_of_parent(f), 1);
+    no_parent(f);
+    free(r);
+    hq_root_clear(&run.root);
+    hq_root_clear(&next.root);
+}
+
 /* A file can vanish or be empty by the time it is read. */
 static void
 an_emptied_relation_is_an_empty_file(void **state)
@@ -657,6 +798,8 @@ main(void)
         FIXTURE_TEST(a_shorter_and_a_longer_file_fit),
         FIXTURE_TEST(damaged_pages_are_always_stored),
         FIXTURE_TEST(stretches_are_joined),
+        FIXTURE_TEST(blocks_that_did_not_come_are_the_parents),
+        FIXTURE_TEST(worn_files_are_not_taken_over_unread),
         FIXTURE_TEST(an_emptied_relation_is_an_empty_file),
         FIXTURE_TEST(worn_chunks_are_left_behind),
         FIXTURE_TEST(all_visible_pages_are_compared),

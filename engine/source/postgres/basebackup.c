@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "copy_stream.h"
+#include "incremental_upload.h"
 #include "tar.h"
 
 enum {
@@ -63,9 +64,10 @@ send_command(struct base_backup *b, struct hq_error *err)
         return -1;
     if (b->pg->version_number >= HQ_PG_VERSION_OPTIONS)
         snprintf(command, sizeof command,
-                 "BASE_BACKUP (LABEL %s, PROGRESS true, CHECKPOINT '%s', WAIT false, "
+                 "BASE_BACKUP (%sLABEL %s, PROGRESS true, CHECKPOINT '%s', WAIT false, "
                  "TABLESPACE_MAP true, MANIFEST 'no', VERIFY_CHECKSUMS true)",
-                 label, fast ? "fast" : "spread");
+                 b->options->incremental != NULL ? "INCREMENTAL, " : "", label,
+                 fast ? "fast" : "spread");
     else
         snprintf(command, sizeof command, "BASE_BACKUP LABEL %s PROGRESS %s NOWAIT TABLESPACE_MAP",
                  label, fast ? "FAST" : "");
@@ -187,10 +189,15 @@ read_tablespaces(struct base_backup *b, struct hq_error *err)
     return hq_fail(err, HQ_E_CORRUPT, "the server lists tablespaces but no data directory");
 }
 
+/* A server that can't do without what it lacks says so before it tells where it starts. */
 static int
 read_start(struct base_backup *b, struct hq_error *err)
 {
+    struct hq_pg_incremental *incremental = b->options->incremental;
+
     if (next_position(b, &b->root->start_lsn, &b->root->timeline, err) != 0)
+        return incremental != NULL ? incremental_give_up(incremental, err) : -1;
+    if (incremental != NULL && incremental_ask(incremental, err) != 0)
         return -1;
     return b->options->started == NULL ? 0 : b->options->started(b->options->context, b->root, err);
 }
@@ -203,13 +210,14 @@ read_archives(struct base_backup *b, struct hq_error *err)
                                     .options = b->options,
                                     .order = b->order,
                                     .order_count = b->order_count,
-                                    .total = b->total};
+                                    .total = b->options->incremental == NULL ? b->total : 0};
     struct hq_tar_input input = {hq_copy_stream_pull, &stream};
     struct hq_tar_options options = {.block_size = b->root->block_size,
                                      .segment_blocks = b->segment_blocks,
                                      .checksums = b->root->checksums,
                                      .start_lsn = b->root->start_lsn,
                                      .trust = b->options->trust,
+                                     .incremental = b->options->incremental,
                                      .tablespaces = b->order,
                                      .tablespace_count = b->order_count};
 
@@ -227,7 +235,7 @@ read_archives(struct base_backup *b, struct hq_error *err)
     b->after = stream.after;
     stream.after = NULL;
     if (b->options->progress != NULL)
-        b->options->progress(b->options->context, stream.done, b->total);
+        b->options->progress(b->options->context, stream.done, stream.total);
     return 0;
 }
 
@@ -278,6 +286,15 @@ identify(struct base_backup *b, struct hq_error *err)
     return 0;
 }
 
+static int
+tell_parent(struct base_backup *b, struct hq_error *err)
+{
+    if (b->options->incremental == NULL)
+        return 0;
+    return incremental_upload(b->pg, b->options->incremental, b->segment_blocks, b->options->stop,
+                              err);
+}
+
 int
 hq_pg_base_backup(struct hq_pg *pg, const struct hq_base_backup_options *options,
                   struct hq_backup_writer *writer, struct hq_root *root, struct hq_error *err)
@@ -285,8 +302,9 @@ hq_pg_base_backup(struct hq_pg *pg, const struct hq_base_backup_options *options
     struct base_backup b = {.pg = pg, .options = options, .writer = writer, .root = root};
     int rc = -1;
 
-    if (identify(&b, err) == 0 && send_command(&b, err) == 0 && read_start(&b, err) == 0 &&
-        read_tablespaces(&b, err) == 0 && read_archives(&b, err) == 0 && read_end(&b, err) == 0)
+    if (identify(&b, err) == 0 && tell_parent(&b, err) == 0 && send_command(&b, err) == 0 &&
+        read_start(&b, err) == 0 && read_tablespaces(&b, err) == 0 && read_archives(&b, err) == 0 &&
+        read_end(&b, err) == 0)
         rc = 0;
     else
         hq_error_prefix(err, "base backup");

@@ -137,7 +137,8 @@ hq_database_trust_relation(struct hq_database_trust *t, const char *path, struct
     uint32_t oid;
     int said;
 
-    if (t->parent == NULL)
+    /* Of a new file nothing is taken over, whatever its database is. */
+    if (t->parent == NULL || hq_backup_parent_find(t->parent, path) == NULL)
         return 0;
     said = ask_summary(t, path);
     if (said >= 0)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "incremental_member.h"
 #include "postgres/database_trust.h"
 #include "relation.h"
 
@@ -16,8 +17,11 @@
 enum {
     BLOCKS_MAX = 1048576,
     PREFIX_MAX = 32,
-    BLOCK_SIZE_MAX = 32768
+    BLOCK_SIZE_MAX = 32768,
+    LABEL_MAX = 65536
 };
+
+#define INCREMENTAL_PREFIX "INCREMENTAL."
 
 struct reader {
     const struct hq_tar_input *input;
@@ -119,9 +123,18 @@ fill_entry(struct reader *r, struct archive_entry *from, struct hq_entry *to)
     return 0;
 }
 
-/* Hand the content of the entry at hand to the writer. */
+/* Whoever gets the content of an entry, piece by piece. */
+typedef int take_fn(void *context, const void *data, size_t len, struct hq_error *err);
+
 static int
-copy_content(struct reader *r, uint64_t size)
+take_for_writer(void *context, const void *data, size_t len, struct hq_error *err)
+{
+    return hq_backup_writer_data(context, data, len, err);
+}
+
+/* Hand the content of the entry at hand on. */
+static int
+copy_content(struct reader *r, uint64_t size, take_fn *take, void *context)
 {
     uint64_t done = 0;
 
@@ -137,7 +150,7 @@ copy_content(struct reader *r, uint64_t size)
             return fail_archive(r);
         if (offset < 0 || (uint64_t)offset != done || len > size - done)
             return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: pieces do not fit together");
-        if (hq_backup_writer_data(r->writer, data, len, r->err) != 0)
+        if (take(context, data, len, r->err) != 0)
             return -1;
         done += len;
     }
@@ -157,27 +170,109 @@ is_relation(const struct reader *r, const struct hq_entry *entry, struct hq_rela
            entry->size % block_size == 0 && entry->size / block_size <= BLOCKS_MAX;
 }
 
+/* Of a segment that is not in a relation's reach there is no telling the block numbers. */
+static void
+verify_pages(const struct hq_tar_options *o, const struct hq_relation *relation, uint32_t blocks,
+             struct hq_backup_file_options *file)
+{
+    if (o->checksums &&
+        !__builtin_mul_overflow(relation->segment, o->segment_blocks, &file->first_block) &&
+        blocks <= UINT32_MAX - file->first_block)
+        file->verify_before = o->start_lsn;
+}
+
+/* Whether the entry stands for another file; then r->path is that file's. */
+static bool
+is_incremental(struct reader *r)
+{
+    char *slash = strrchr(r->path, '/'), *name = slash != NULL ? slash + 1 : r->path;
+    size_t len = sizeof INCREMENTAL_PREFIX - 1;
+
+    if (r->options->incremental == NULL || strncmp(name, INCREMENTAL_PREFIX, len) != 0)
+        return false;
+    memmove(name, name + len, strlen(name + len) + 1);
+    return true;
+}
+
+static int
+take_for_member(void *context, const void *data, size_t len, struct hq_error *err)
+{
+    return incremental_member_put(context, data, len, err);
+}
+
+static int
+read_incremental(struct reader *r, struct hq_entry *entry)
+{
+    const struct hq_tar_options *o = r->options;
+    struct incremental_member m = {.incremental = o->incremental,
+                                   .writer = r->writer,
+                                   .trust = o->trust,
+                                   .entry = entry,
+                                   .options = {.block_size = o->block_size},
+                                   .segment_blocks = o->segment_blocks};
+    uint64_t size = entry->size; /* of what came: the file's own follows from its header */
+    struct hq_relation relation;
+    int rc;
+
+    if (!hq_relation_parse(r->path, &relation)) {
+        o->incremental->given_up = true;
+        return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: it is no relation's, and incremental");
+    }
+    verify_pages(o, &relation, o->segment_blocks, &m.options);
+    incremental_member_init(&m, size);
+    rc = copy_content(r, size, take_for_member, &m);
+    if (rc == 0)
+        rc = incremental_member_end(&m, r->err);
+    incremental_member_clear(&m);
+    return rc;
+}
+
+static int
+take_for_label(void *context, const void *data, size_t len, struct hq_error *err)
+{
+    struct hq_buf *label = context;
+
+    hq_buf_put(label, data, len);
+    return hq_buf_check(label, "backup_label", err);
+}
+
+/* A server does not start in a directory whose label is an incremental backup's. */
+static int
+read_label(struct reader *r, struct hq_entry *entry)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf label = {.limit = LABEL_MAX};
+    const struct hq_backup_file_options file = {.entry = entry};
+
+    if (copy_content(r, entry->size, take_for_label, &label) != 0)
+        return -1;
+    incremental_clean_label(&label);
+    entry->size = label.len;
+    if (hq_backup_writer_file_begin(r->writer, &file, r->err) != 0 ||
+        hq_backup_writer_data(r->writer, label.data, label.len, r->err) != 0)
+        return -1;
+    return hq_backup_writer_file_end(r->writer, r->err);
+}
+
 static int
 read_file(struct reader *r, struct archive_entry *from, struct hq_entry *entry)
 {
     const struct hq_tar_options *o = r->options;
     struct hq_backup_file_options file = {.entry = entry, .block_size = o->block_size};
     struct hq_relation relation;
-    uint32_t blocks;
     int inherit = 0;
 
     if (!archive_entry_size_is_set(from) || archive_entry_size(from) < 0)
         return hq_fail(r->err, HQ_E_CORRUPT, "tar archive: file without a size");
     entry->type = HQ_ENTRY_FILE;
     entry->size = (uint64_t)archive_entry_size(from);
+    if (is_incremental(r))
+        return read_incremental(r, entry);
+    if (o->incremental != NULL && strcmp(r->path, "backup_label") == 0)
+        return read_label(r, entry);
     if (is_relation(r, entry, &relation)) {
         entry->type = HQ_ENTRY_RELATION;
-        blocks = (uint32_t)(entry->size / o->block_size);
-        /* Of a segment that is not in a relation's reach there is no telling the block numbers. */
-        if (o->checksums &&
-            !__builtin_mul_overflow(relation.segment, o->segment_blocks, &file.first_block) &&
-            blocks <= UINT32_MAX - file.first_block)
-            file.verify_before = o->start_lsn;
+        verify_pages(o, &relation, (uint32_t)(entry->size / o->block_size), &file);
         inherit = o->trust == NULL ? 0 : hq_database_trust_relation(o->trust, entry->path, r->err);
         file.inherit = inherit > 0;
     } else if (o->trust != NULL) {
@@ -186,7 +281,8 @@ read_file(struct reader *r, struct archive_entry *from, struct hq_entry *entry)
     if (inherit < 0)
         return -1;
     if (hq_backup_writer_file_begin(r->writer, &file, r->err) != 0 ||
-        copy_content(r, entry->size) != 0 || hq_backup_writer_file_end(r->writer, r->err) != 0)
+        copy_content(r, entry->size, take_for_writer, r->writer) != 0 ||
+        hq_backup_writer_file_end(r->writer, r->err) != 0)
         return -1;
     return 0;
 }

@@ -12,6 +12,7 @@
 #define HQ_POSTGRES_TAR_H
 
 #include "pipeline/backup_writer.h"
+#include "postgres/incremental.h"
 
 struct hq_tar_input {
     /** The next bytes, borrowed until the next call; @p len 0: the archive ended. */
@@ -26,6 +27,9 @@ struct hq_tar_options {
     bool checksums;                  /**< verify pages */
     uint64_t start_lsn;              /**< of the backup */
     struct hq_database_trust *trust; /**< what may be the parent's; NULL: nothing */
+    /** Files may have come as what changed of them, and backup_label says so; NULL: they have not.
+     */
+    struct hq_pg_incremental *incremental;
     /**
      * OIDs of the tablespaces. Their links, pg_tblspc/<oid>, are the caller's to record: the
      * archive may hold them or not, according to the command's options and the server's version.

@@ -7,12 +7,11 @@
  * that gets one stream of bytes hands them to the functions below, and the writer's workers, which
  * have a lane each, do the rest:
  *
- *     source thread: _file_begin, _data…, _file_end, _entry… -> jobs (a stretch or chunk each)
- *     workers:       check pages, compare with the parent, compress, identify, drop what is known,
- *                    seal into their own open pack
- *     uploaders:     put finished packs; now and then publish an index of them
- *     last of a file: page map and page sums -> metadata pack
- *     _finish:       manifest -> metadata packs -> index -> caller: root
+ *     source thread: _file_begin, _data, _skip…, _file_end, _entry… -> jobs (a stretch or chunk
+ * each) workers:       check pages, compare with the parent, compress, identify, drop what is
+ * known, seal into their own open pack uploaders:     put finished packs; now and then publish an
+ * index of them last of a file: page map and page sums -> metadata pack _finish:       manifest ->
+ * metadata packs -> index -> caller: root
  *
  * Nothing refers to a pack before its put returned: what a crash leaves is garbage (§14).
  * Threads  _entry and _inherit: any. _file_begin to _file_end and _finish: one, the source's.
@@ -43,6 +42,11 @@ struct hq_backup_statistics {
     uint64_t new_bytes;       /**< raw bytes of chunks that were new */
     uint64_t stored_bytes;    /**< bytes of the packs put */
     uint64_t packs;
+    /**
+     * How pages were found that are the parent's: "page-lsn", "wal-summary" (ours) or
+     * "server-summary"; NULL: there is no parent. Set by engine/backup_job.h.
+     */
+    const char *found_by;
 };
 
 /** A file to come. */
@@ -53,6 +57,7 @@ struct hq_backup_file_options {
     uint32_t first_block;   /**< its number within the relation: checksums depend on it */
     uint64_t verify_before; /**< _data checks pages with a lower LSN than this; 0: none */
     bool inherit;           /**< pages may be the parent's */
+    bool unread;            /**< with _skip: even those of chunks that are hardly in use */
 };
 
 int hq_backup_writer_new(const struct hq_backup_writer_options *options,
@@ -75,6 +80,12 @@ int hq_backup_writer_file_begin(struct hq_backup_writer *w,
                                 const struct hq_backup_file_options *options,
                                 struct hq_error *err) HQ_MUST_CHECK;
 int hq_backup_writer_data(struct hq_backup_writer *w, const void *data, size_t len,
+                          struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * The next @p count blocks of a relation file, of which so far whole blocks came, are the parent's.
+ * @return 1 done; 0: at least one can't be, and nothing was done; -1.
+ */
+int hq_backup_writer_skip(struct hq_backup_writer *w, uint32_t count,
                           struct hq_error *err) HQ_MUST_CHECK;
 /** CORRUPT if a relation file's bytes are not as many as were announced. */
 int hq_backup_writer_file_end(struct hq_backup_writer *w, struct hq_error *err) HQ_MUST_CHECK;

@@ -44,6 +44,17 @@ void hq_backup_parent_free(struct hq_backup_parent *parent);
 /** @return borrowed, NULL: it had no such file. */
 const struct hq_parent_file *hq_backup_parent_find(const struct hq_backup_parent *parent,
                                                    const char *path);
+/** Whether all chunks of the parent are stored, as far as the catalog has ever seen. */
+bool hq_backup_parent_is_intact(const struct hq_backup_parent *parent);
+typedef int hq_parent_file_fn(const char *path, const struct hq_parent_file *file, void *context,
+                              struct hq_error *err);
+/**
+ * Call @p each for the relation files whose pages could all be taken over unread: their chunks are
+ * stored, and together at least half in use. None of a parent that is not intact. Reads the page
+ * maps of files that were often written to.
+ */
+int hq_backup_parent_each(struct hq_backup_parent *parent, hq_parent_file_fn *each, void *context,
+                          struct hq_error *err) HQ_MUST_CHECK;
 /** Pages with an LSN from the first on (lower ones are no LSN of WAL), and below the second. */
 void hq_backup_parent_range(const struct hq_backup_parent *parent, uint64_t *from, uint64_t *to);
 /** When the parent began, by the server's clock; 0: not known. */
