@@ -130,6 +130,9 @@ learn_changes(void *context, const struct hq_root *root, struct hq_error *err)
                        root->timeline);
     if (a->parent->pages == NULL || a->again)
         return 0;
+    hq_database_trust_use(a->trust, NULL);
+    hq_wal_summary_free(a->changes);
+    a->changes = NULL;
     if (root->start_lsn < a->parent->root.start_lsn) {
         /* A standby whose last restart point is older: WAL is replayed over what the parent has. */
         hq_database_trust_none(a->trust);
@@ -225,6 +228,17 @@ copy_again(struct attempt *a, struct hq_root *root, struct hq_backup_statistics 
     return failed;
 }
 
+/* What WAL changed up to now: of which files the server had better not be told. */
+static int
+learn_early(struct attempt *a, const struct hq_pg_system *system, struct hq_error *err)
+{
+    if (backup_parent_changes(a->site, a->options, a->parent, system->flush_lsn, &a->changes,
+                              err) != 0)
+        return -1;
+    hq_database_trust_use(a->trust, a->changes);
+    return 0;
+}
+
 /* Whether the server can say what changed; *given_up: it was asked before, in vain. */
 static int
 ask_for_incremental(struct attempt *a, const struct hq_pg_system *system, bool given_up,
@@ -242,7 +256,7 @@ ask_for_incremental(struct attempt *a, const struct hq_pg_system *system, bool g
                                               .server = a->server,
                                               .host = system->host};
     a->incremental = offered ? incremental : NULL;
-    return 0;
+    return offered ? learn_early(a, system, err) : 0;
 }
 
 /* How pages were found that are the parent's. */

@@ -19,8 +19,10 @@ hq_postgres_unit(tar)
 target_sources(postgres_tar_test PRIVATE unit/backup_writer_double.c)
 
 hq_postgres_unit(incremental)
-target_sources(postgres_incremental_test PRIVATE unit/backup_writer_double.c)
-target_link_libraries(postgres_incremental_test PRIVATE PkgConfig::jansson PkgConfig::libcrypto)
+hq_postgres_unit(incremental_manifest)
+target_link_libraries(postgres_incremental_manifest_test PRIVATE PkgConfig::jansson PkgConfig::libcrypto)
+hq_postgres_unit(incremental_member)
+target_sources(postgres_incremental_member_test PRIVATE unit/backup_writer_double.c)
 
 hq_fuzz(datadir DEPENDS hq_postgres)
 hq_fuzz(incremental DEPENDS hq_postgres)

@@ -291,8 +291,7 @@ tell_parent(struct base_backup *b, struct hq_error *err)
 {
     if (b->options->incremental == NULL)
         return 0;
-    return incremental_upload(b->pg, b->options->incremental, b->segment_blocks, b->options->stop,
-                              err);
+    return incremental_upload(b->pg, b->options, b->segment_blocks, err);
 }
 
 int

@@ -1,5 +1,6 @@
 #include "postgres/database_trust.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,21 +114,46 @@ find(struct hq_database_trust *t, uint32_t oid, struct hq_error *err)
     return &t->databases[t->count++];
 }
 
-/* 1: WAL says that it is the parent's; 0: that it may not be; -1: there is no summary. */
-static int
+/* Whether WAL says that it is the parent's. */
+static bool
 ask_summary(const struct hq_database_trust *t, const char *path)
 {
     struct hq_wal_summary_view view;
     struct hq_relation_fork fork;
     uint32_t first_block;
 
-    if (t->summary == NULL)
-        return -1;
     /* Where its segment begins does not matter here. */
     if (!hq_wal_summary_path(path, 1, &fork, &first_block))
-        return 0;
+        return false;
     hq_wal_summary_relation(t->summary, &fork, &view);
     return view.state != HQ_WAL_SUMMARY_UNTRUSTED;
+}
+
+/* Whether the database was there for a while when the parent began. */
+static bool
+is_settled(const struct hq_database_trust *t, const struct hq_parent_file *version)
+{
+    int64_t began = hq_backup_parent_started(t->parent);
+
+    return began != 0 && version->mtime_us + SETTLED_US <= began;
+}
+
+bool
+hq_database_trust_doubts(const struct hq_database_trust *t, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const struct hq_parent_file *version;
+    char name[HQ_PATH_BYTES_MAX + sizeof "/PG_VERSION"];
+
+    if (t->parent == NULL)
+        return true;
+    if (t->summary != NULL)
+        return !ask_summary(t, path);
+    if (database_of(path) == 0)
+        return false;
+    (void)snprintf(name, sizeof name, "%.*s/PG_VERSION", (int)(slash - path), path);
+    version = hq_backup_parent_find(t->parent, name);
+    return version != NULL && !is_settled(t, version);
 }
 
 int
@@ -135,14 +161,12 @@ hq_database_trust_relation(struct hq_database_trust *t, const char *path, struct
 {
     struct database *database;
     uint32_t oid;
-    int said;
 
     /* Of a new file nothing is taken over, whatever its database is. */
-    if (t->parent == NULL || hq_backup_parent_find(t->parent, path) == NULL)
+    if (hq_database_trust_doubts(t, path) || hq_backup_parent_find(t->parent, path) == NULL)
         return 0;
-    said = ask_summary(t, path);
-    if (said >= 0)
-        return said;
+    if (t->summary != NULL)
+        return 1;
     oid = database_of(path);
     if (oid == 0)
         return 1; /* shared relations: no command copies those */
@@ -157,11 +181,10 @@ static enum verdict
 judge(const struct hq_database_trust *t, const char *path, int64_t mtime_us)
 {
     const struct hq_parent_file *before = hq_backup_parent_find(t->parent, path);
-    int64_t began = hq_backup_parent_started(t->parent);
 
     /* An archive's times are of whole seconds. */
-    if (before == NULL || before->mtime_us / SECOND_US != mtime_us / SECOND_US || began == 0 ||
-        before->mtime_us + SETTLED_US > began)
+    if (before == NULL || before->mtime_us / SECOND_US != mtime_us / SECOND_US ||
+        !is_settled(t, before))
         return DISTRUSTED;
     return TRUSTED;
 }

@@ -42,9 +42,8 @@ incremental_give_up(struct hq_pg_incremental *i, const struct hq_error *err)
 
 struct upload {
     struct hq_pg *pg;
-    const struct hq_pg_incremental *incremental;
+    const struct hq_base_backup_options *options;
     uint32_t segment_blocks;
-    const atomic_int *stop;
     struct incremental_manifest *manifest;
 };
 
@@ -53,23 +52,41 @@ put(void *context, const void *text, size_t len, struct hq_error *err)
 {
     const struct upload *u = context;
 
-    if (u->stop != NULL && *u->stop)
+    if (u->options->stop != NULL && *u->options->stop)
         return hq_fail(err, HQ_E_INTERRUPTED, "stopped");
     if (PQputCopyData(u->pg->conn, text, (int)len) != 1)
         return hq_pg_fail(u->pg, NULL, err);
     return 0;
 }
 
+/*
+ * Cut off by WAL that we have seen: the server's summaries end at its last checkpoint. Those that
+ * lost all blocks it sends whole by itself.
+ */
+static bool
+was_cut(const struct upload *u, const struct hq_relation_fork *fork, uint64_t end)
+{
+    const struct hq_wal_summary *summary = hq_database_trust_summary(u->options->trust);
+    struct hq_wal_summary_view view;
+
+    if (hq_pg_cuts_before(u->options->incremental->cuts, fork, end))
+        return true;
+    if (summary == NULL)
+        return false;
+    hq_wal_summary_relation(summary, fork, &view);
+    return view.limit_block > 0 && view.limit_block < end;
+}
+
 static int
 name_file(const char *path, const struct hq_parent_file *file, void *context, struct hq_error *err)
 {
     const struct upload *u = context;
-    const struct hq_pg_incremental *i = u->incremental;
+    uint32_t block_size = u->options->incremental->root->block_size, first_block;
     struct hq_relation_fork fork;
-    uint32_t first_block;
 
     if (!hq_wal_summary_path(path, u->segment_blocks, &fork, &first_block) ||
-        hq_pg_cuts_before(i->cuts, &fork, first_block + file->size / i->root->block_size))
+        was_cut(u, &fork, first_block + file->size / block_size) ||
+        hq_database_trust_doubts(u->options->trust, path))
         return 0;
     return incremental_manifest_file(u->manifest, path, file->size, file->mtime_us, err);
 }
@@ -77,7 +94,7 @@ name_file(const char *path, const struct hq_parent_file *file, void *context, st
 static int
 send_manifest(struct upload *u, struct hq_error *err)
 {
-    const struct hq_root *root = u->incremental->root;
+    const struct hq_root *root = u->options->incremental->root;
     const struct incremental_manifest_range range = {.system_identifier = root->system_identifier,
                                                      .timeline = root->timeline,
                                                      .start_lsn = root->start_lsn,
@@ -87,7 +104,7 @@ send_manifest(struct upload *u, struct hq_error *err)
     u->manifest = incremental_manifest_new(&range, put, u, err);
     if (u->manifest == NULL)
         return -1;
-    failed = hq_backup_parent_each(u->incremental->parent, name_file, u, err);
+    failed = hq_backup_parent_each(u->options->incremental->parent, name_file, u, err);
     if (failed == 0)
         failed = incremental_manifest_end(u->manifest, err);
     if (failed == 0)
@@ -106,7 +123,7 @@ finish(const struct upload *u, struct hq_error *err)
     for (;;) {
         PGresult *result = NULL;
 
-        if (hq_pg_result(u->pg, -1, u->stop, &result, err) != 0)
+        if (hq_pg_result(u->pg, -1, u->options->stop, &result, err) != 0)
             return -1;
         if (result == NULL)
             return 0;
@@ -122,7 +139,7 @@ upload(struct upload *u, struct hq_error *err)
 
     if (!PQsendQuery(u->pg->conn, "UPLOAD_MANIFEST"))
         return hq_pg_fail(u->pg, NULL, err);
-    if (hq_pg_result(u->pg, -1, u->stop, &result, err) != 0)
+    if (hq_pg_result(u->pg, -1, u->options->stop, &result, err) != 0)
         return -1;
     if (result == NULL || PQresultStatus(result) != PGRES_COPY_IN)
         return hq_fail(err, HQ_E_SERVER, "the server does not take a manifest");
@@ -139,16 +156,16 @@ incremental_ask(struct hq_pg_incremental *i, struct hq_error *err)
 }
 
 int
-incremental_upload(struct hq_pg *pg, struct hq_pg_incremental *i, uint32_t segment_blocks,
-                   const atomic_int *stop, struct hq_error *err)
+incremental_upload(struct hq_pg *pg, const struct hq_base_backup_options *options,
+                   uint32_t segment_blocks, struct hq_error *err)
 {
-    struct upload u = {.pg = pg, .incremental = i, .segment_blocks = segment_blocks, .stop = stop};
+    struct upload u = {.pg = pg, .options = options, .segment_blocks = segment_blocks};
 
-    i->given_up = false;
-    if (incremental_ask(i, err) != 0)
+    options->incremental->given_up = false;
+    if (incremental_ask(options->incremental, err) != 0)
         return -1;
     if (upload(&u, err) == 0)
         return 0;
     hq_error_prefix(err, "UPLOAD_MANIFEST");
-    return incremental_give_up(i, err);
+    return incremental_give_up(options->incremental, err);
 }

@@ -35,6 +35,8 @@ const struct hq_wal_summary *hq_database_trust_summary(const struct hq_database_
 void hq_database_trust_refute(struct hq_database_trust *t);
 /** From now on nothing is the parent's. @pre nothing was called that yet */
 void hq_database_trust_none(struct hq_database_trust *t);
+/** Whether it is known already that pages of the relation file @p path may not be the parent's. */
+bool hq_database_trust_doubts(const struct hq_database_trust *t, const char *path);
 /** Whether pages of the relation file @p path may be the parent's. -1: NOMEM. */
 int hq_database_trust_relation(struct hq_database_trust *t, const char *path,
                                struct hq_error *err) HQ_MUST_CHECK;

@@ -10,9 +10,11 @@
  *   - free space and visibility maps, whose changes WAL does not name;
  *   - files with damaged pages, and those of which less than half of what a restore has to read is
  *     in use (pipeline/parent.h);
+ *   - databases that may be others than the parent's (postgres/database_trust.h);
  *   - relations that were cut off since the parent. The server would take it that a block which is
  *     there again, and that WAL does not name, is the parent's: but a file grows by zero pages
- *     without WAL, and rows that were deleted would come back.
+ *     without WAL, and rows that were deleted would come back. It also merges its summaries in any
+ *     order, and a cut makes it forget the changes of blocks behind it, even later ones.
  *
  * Whatever is in the way makes the attempt fail with given_up set: nothing refers to what it
  * stored, and one without INCREMENTAL may succeed.
