@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "start_internal.h"
+#include "target_find.h"
 
 static int
 choose_socket(struct hq_server *server, struct hq_error *err)
@@ -72,7 +73,7 @@ prepare(struct hq_server *server, const char *directory, struct hq_error *err)
     return choose_socket(server, err);
 }
 
-/* Recovery never goes back; of a transaction or a name only the server finds out. */
+/* Recovery never goes back. */
 static int
 check_behind(const struct hq_server *server, const struct hq_start_reached *reached,
              const struct hq_target *target, struct hq_error *err)
@@ -106,6 +107,45 @@ set_target(struct hq_server *server, const struct hq_target *target, struct hq_e
     return recovery_settings_read(conf, &server->settings, err);
 }
 
+/*
+ * Of a transaction or a name the WAL that is still to come has to be asked: a server that looks for
+ * what it has passed already replays all of it, and no longer stands where somebody wanted it.
+ */
+static int
+check_ahead(const struct hq_server *server, const struct hq_start_reached *reached,
+            const struct hq_target *target, struct hq_error *err)
+{
+    int found = start_find_ahead(server, target, reached->lsn, err);
+    char lsn[24];
+
+    if (found > 0)
+        return 0;
+    if (found < 0)
+        return hq_error_prefix(err, "nothing is changed");
+    if (reached->lsn == 0) {
+        hq_fail(err, HQ_E_RANGE, "no WAL of this recovery holds that; nothing is changed");
+    } else {
+        hq_fail(err, HQ_E_RANGE,
+                "no WAL behind %s, where this recovery is, holds that; nothing is changed, the "
+                "server stands there still",
+                hq_lsn_format(reached->lsn, lsn));
+    }
+    return hq_error_hint(err, "recovery only goes forward: for an earlier point restore to another "
+                              "directory");
+}
+
+/* A call that is repeated finds its target reached, which is no target behind. */
+static bool
+is_set_to(const struct hq_server *server, const struct hq_target *target)
+{
+    const struct hq_target *now = &server->settings.target;
+
+    if (now->type != target->type || now->exclusive != target->exclusive)
+        return false;
+    return target_is_sought(target) ? strcmp(now->text, target->text) == 0
+                                    : now->time_us == target->time_us && now->lsn == target->lsn;
+}
+
 /* Go on with the server of an earlier call, to another target if one is given. */
 static int
 take_over(struct hq_server *server, struct hq_error *err)
@@ -114,7 +154,7 @@ take_over(struct hq_server *server, struct hq_error *err)
     struct hq_start_reached reached = {0};
     struct start_state state;
 
-    if (target == NULL)
+    if (target == NULL || is_set_to(server, target))
         return 0;
     if (start_query_state(server, &state, err) < 0)
         return -1;
@@ -133,8 +173,9 @@ begin(struct hq_server *server, struct hq_error *err)
         return -1;
     if (runs == 1)
         return take_over(server, err);
-    if (server->options.target != NULL &&
+    if (server->options.target != NULL && !is_set_to(server, server->options.target) &&
         (check_behind(server, &none, server->options.target, err) != 0 ||
+         check_ahead(server, &none, server->options.target, err) != 0 ||
          set_target(server, server->options.target, err) != 0))
         return -1;
     return start_server(server, err);
@@ -204,7 +245,8 @@ int
 hq_start_retarget(struct hq_server *server, const struct hq_start_reached *reached,
                   const struct hq_target *target, struct hq_error *err)
 {
-    if (check_behind(server, reached, target, err) != 0 || start_process_stop(server, err) != 0 ||
+    if (check_behind(server, reached, target, err) != 0 ||
+        check_ahead(server, reached, target, err) != 0 || start_process_stop(server, err) != 0 ||
         set_target(server, target, err) != 0)
         return -1;
     return start_server(server, err);

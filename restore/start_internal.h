@@ -78,6 +78,14 @@ int start_signal_set(const char *directory, bool standby, struct hq_error *err) 
 int start_timeline_at(const struct hq_server *server, uint64_t lsn, uint32_t *timeline,
                       struct hq_error *err) HQ_MUST_CHECK;
 
+/**
+ * Look for the transaction or restore point of @p target among the records from LSN @p from on, in
+ * the WAL that the restore planned with (start_ahead.c). @return 1 it is there, or @p target needs
+ * no search, or what restore_command brings is not known; 0 it is not; -1.
+ */
+int start_find_ahead(const struct hq_server *server, const struct hq_target *target, uint64_t from,
+                     struct hq_error *err) HQ_MUST_CHECK;
+
 /** Find the `postgres` of server->major (start_programs.c). */
 int start_find_programs(struct hq_server *server, struct hq_error *err) HQ_MUST_CHECK;
 
@@ -110,6 +118,8 @@ int start_query_promote(struct hq_server *server, struct hq_error *err) HQ_MUST_
 /** Of a server that is promoted. */
 int start_query_promoted(struct hq_server *server, uint32_t *timeline, uint64_t *lsn,
                          struct hq_error *err) HQ_MUST_CHECK;
+/** A connection of its own to @p database; PQfinish() it, bad or not. NULL: no memory. */
+PGconn *start_query_connect(const struct hq_server *server, const char *database);
 void start_query_close(struct hq_server *server);
 
 #endif

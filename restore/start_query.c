@@ -7,8 +7,8 @@
 /* From the newest to the oldest that a cluster can't be without: the first may be dropped. */
 static const char *const databases[] = {"postgres", "template1"};
 
-static PGconn *
-connect_to(const struct hq_server *server, const char *database)
+PGconn *
+start_query_connect(const struct hq_server *server, const char *database)
 {
     char port[8];
     const char *const keywords[] = {"host",
@@ -27,7 +27,8 @@ connect_to(const struct hq_server *server, const char *database)
                                   port,
                                   server->options.user,
                                   database,
-                                  "-c statement_timeout=0 -c default_transaction_read_only=off",
+                                  "-c statement_timeout=0 -c lock_timeout=2s"
+                                  " -c default_transaction_read_only=off",
                                   "10",
                                   "any",
                                   "hq-restore",
@@ -81,7 +82,7 @@ ensure(struct hq_server *server, struct hq_error *err)
         const char *why;
 
         start_query_close(server);
-        server->conn = connect_to(server, databases[i]);
+        server->conn = start_query_connect(server, databases[i]);
         if (server->conn == NULL)
             return hq_fail(err, HQ_E_NOMEM, "connection");
         if (PQstatus(server->conn) == CONNECTION_OK)

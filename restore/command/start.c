@@ -78,6 +78,16 @@ then_of(const struct start_values *v)
 }
 
 static json_t *
+locked_json(const struct hq_start_locked *locked)
+{
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < locked->count && i < HQ_START_LOCKED_MAX; i++)
+        json_array_append_new(out, hq_json_text(locked->names[i]));
+    return out;
+}
+
+static json_t *
 result_json(const struct hq_server *server, const struct start_outcome *o)
 {
     char target[256], lsn[24], commit[HQ_TIME_TEXT_MAX];
@@ -94,6 +104,8 @@ result_json(const struct hq_server *server, const struct start_outcome *o)
         json_object_set_new(out, "socket_directory", hq_json_text(o->socket_directory));
         json_object_set_new(out, "port", json_integer(o->port));
     }
+    if (out != NULL && o->state == START_PAUSED)
+        json_object_set_new(out, "locked", locked_json(&o->locked));
     return out;
 }
 

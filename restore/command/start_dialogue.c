@@ -112,6 +112,30 @@ reach(struct hq_server *server, struct start_progress *progress, struct start_ou
     return 0;
 }
 
+/* Nobody who looks shall take a question that hangs for a server that does. */
+static void
+look_for_locks(struct hq_server *server, const struct start_progress *progress,
+               struct start_outcome *out)
+{
+    const struct hq_start_locked *l = &out->locked;
+    struct hq_error err = {0};
+    size_t shown;
+
+    if (hq_start_locked(server, &out->locked, &err) != 0)
+        hq_cli_warn("%s", err.message);
+    if (l->count == 0 || progress->quiet)
+        return;
+    shown = l->count < HQ_START_LOCKED_MAX ? l->count : (size_t)HQ_START_LOCKED_MAX;
+    fprintf(stderr, "LOCKED: a transaction that is open at this point (a DROP or TRUNCATE TABLE, "
+                    "say) holds\n");
+    for (size_t i = 0; i < shown; i++)
+        fprintf(stderr, "  %s\n", l->names[i]);
+    if (l->count > shown)
+        fprintf(stderr, "  ... and %zu more\n", l->count - shown);
+    fprintf(stderr, "Reading them waits until the promotion, which undoes that transaction. With "
+                    "an earlier target, before it began, they can be read.\n");
+}
+
 static int
 promote(struct hq_server *server, enum hq_start_then then, struct start_outcome *out,
         struct hq_error *err)
@@ -149,6 +173,7 @@ start_act(struct hq_server *server, struct start_progress *progress, const char 
         return promote(server, then, out, err);
     if (strcmp(action, "shutdown") == 0)
         return shut_down(server, out, err);
+    look_for_locks(server, progress, out);
     leave_paused(server, out);
     return 0;
 }
@@ -232,10 +257,12 @@ go_on(struct hq_server *server, const struct hq_start_reached *reached, struct h
 }
 
 static void
-show_menu(const struct hq_server *server)
+show_menu(struct hq_server *server, const struct start_progress *progress,
+          struct start_outcome *out)
 {
     char command[COMMAND_MAX];
 
+    look_for_locks(server, progress, out);
     hq_start_connect_command(server, command, sizeof command);
     fprintf(stderr,
             "Nothing is promoted: the cluster can be read, not written. Look at it from another "
@@ -271,7 +298,7 @@ decide(struct hq_server *server, struct start_progress *progress, enum hq_start_
             return changed < 0 ? -1 : 1;
         if (reach(server, progress, out, err) != 0)
             return -1;
-        show_menu(server);
+        show_menu(server, progress, out);
     }
     return 1;
 }
@@ -284,7 +311,7 @@ start_ask(struct hq_server *server, struct start_progress *progress, enum hq_sta
 
     if (reach(server, progress, out, err) != 0)
         return -1;
-    show_menu(server);
+    show_menu(server, progress, out);
     do
         again = decide(server, progress, then, out, err);
     while (again > 0);

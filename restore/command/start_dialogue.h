@@ -18,6 +18,7 @@ const char *start_state_name(enum start_state_left state);
 
 struct start_outcome {
     struct hq_start_reached reached;
+    struct hq_start_locked locked;     /**< looked at where it pauses */
     struct hq_start_promoted promoted; /**< timeline 0: it is not */
     enum start_state_left state;
     bool secluded;                            /**< promoted, and still on its private socket */

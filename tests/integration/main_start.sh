@@ -9,6 +9,8 @@ hq_config data </dev/null
 daemon_start
 wait_for 60 "the end of the first backup" grep -q 'message="backup complete"' "$scratch/daemon.log"
 step() { sql data -c "INSERT INTO steps SELECT $1 * 10 + i FROM generate_series(1, 10) i"; }
+xid_1=$(sql data -c "INSERT INTO steps VALUES (-1) RETURNING pg_current_xact_id()" | head -n 1)
+sql data -c "DELETE FROM steps" -c "SELECT pg_create_restore_point('one')" >/dev/null
 step 1
 time_1=$(sql data -c "SELECT clock_timestamp()")
 sleep 0.2
@@ -22,6 +24,9 @@ sql data -c "SELECT pg_create_restore_point('three')" >/dev/null
 time_3=$(sql data -c "SELECT clock_timestamp()")
 sleep 0.2
 step 4
+sql data -c "CREATE DATABASE shop" >/dev/null
+db=shop sql data -c "CREATE TABLE orders AS SELECT 1 AS n" -c "CREATE INDEX ON orders (n)"
+xid_drop=$(db=shop sql data -c "BEGIN; SELECT pg_current_xact_id(); DROP TABLE orders; COMMIT" | head -n 1)
 catch_up data
 daemon_stop
 pg_stop data fast
@@ -70,6 +75,10 @@ if [ "$(id -u)" = 0 ]; then
 fi
 refuse "an earlier target is refused" 17 "only goes forward" start "$dir" --action pause --target-time "2001-01-01 00:00:00Z"
 same "and the server still stands where it was" 10 "$(look -c "$count")"
+process=$(head -n 1 "$dir/postmaster.pid")
+refuse "nor is a restore point that was passed" 17 "no WAL behind 0/.*nothing is changed" start "$dir" --action pause --target-name one
+refuse "nor a transaction" 17 "no WAL behind 0/.*the server stands there still" start "$dir" --action pause --target-xid "$xid_1"
+same "the server stands where it was, and was not touched" "10 $process" "$(look -c "$count") $(head -n 1 "$dir/postmaster.pid")"
 check "start finds the running server and goes on to a later target" start "$dir" --action pause --target-lsn "$lsn_2" --json --quiet
 same "the later target's data" 20 "$(look -c "$count")"
 check "a target time with a zone" start "$dir" --action pause --json --quiet \
@@ -91,6 +100,19 @@ same "it can be written" 41 "$(sql data -c "$count")"
 same "no credentials stay with the server" "" "$(tr '\0' '\n' <"/proc/$(head -n 1 "$dir/postmaster.pid")/environ" | grep HQ_S3_)"
 pg_stop r fast
 refuse "a recovery that is over" 9 "recovery of .* is over" start "$dir"
+
+# ---- tables that can't be read at the pause --------------------------------------------------------
+bring --target-xid "$xid_drop" --exclusive
+check "start before the commit of a DROP TABLE" start "$dir" --action pause
+keep
+check "it names the table that the transaction holds" grep -qx "  shop.public.orders" "$scratch/said"
+same "and only that" 1 "$(grep -c "^  shop" "$scratch/said")"
+check "it says until when, and what avoids it" grep -q "waits until the promotion.*earlier target" "$scratch/said"
+check "asked again the same target is reached" start "$dir" --action pause --target-xid "$xid_drop" --exclusive --json --quiet
+same "--json has the table" "['shop.public.orders']" "$(said locked)"
+check "promoted" start "$dir" --action promote --then private --json --quiet
+same "it can be read, with what the transaction was about to drop" 1 "$(psql -XAtq -h "$dir" -p 5432 -U postgres -d shop -c 'SELECT n FROM orders')"
+pg_stop r fast
 
 # ---- what prevents it ----------------------------------------------------------------------------
 bring --target-time "$time_1"

@@ -55,6 +55,18 @@ struct hq_start_reached {
     uint32_t timeline;
 };
 
+enum {
+    HQ_START_LOCKED_MAX = 16,
+    HQ_START_LOCKED_TEXT_MAX = 200
+};
+
+/** Tables that nobody can read as long as recovery stands here. */
+struct hq_start_locked {
+    size_t count; /**< of all; the first HQ_START_LOCKED_MAX have a name below */
+    char names[HQ_START_LOCKED_MAX][HQ_START_LOCKED_TEXT_MAX]; /**< "database.schema.table", or by
+                                                                  OID where it can't be asked */
+};
+
 /** What becomes of a promoted server. */
 enum hq_start_then {
     HQ_START_OPEN,    /**< started again with its own configuration: applications connect */
@@ -101,11 +113,19 @@ int hq_start_wait(struct hq_server *server, struct hq_start_reached *reached,
                   struct hq_error *err) HQ_MUST_CHECK;
 /**
  * Go on to another target: stops the server, writes the target (durable) and starts it again; then
- * wait. RANGE, and nothing has changed, when it is not behind @p reached, or the restore was made
- * for the end of the backup only.
+ * wait. RANGE, and nothing has changed, when it is not behind @p reached (for a transaction or a
+ * restore point the WAL from there on is searched), or the restore was made for the end of the
+ * backup only.
  */
 int hq_start_retarget(struct hq_server *server, const struct hq_start_reached *reached,
                       const struct hq_target *target, struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * Which tables the transactions that are open at this point hold in AccessExclusiveLock: recovery
+ * stops before COMMIT with the lock of a DROP or TRUNCATE replayed.
+ * @pre hq_start_wait() returned, paused. SERVER when it can't be asked.
+ */
+int hq_start_locked(struct hq_server *server, struct hq_start_locked *out,
+                    struct hq_error *err) HQ_MUST_CHECK;
 /** End recovery. When opening fails afterwards, SERVER says that the promotion was done. */
 int hq_start_promote(struct hq_server *server, enum hq_start_then then,
                      struct hq_start_promoted *out, struct hq_error *err) HQ_MUST_CHECK;
