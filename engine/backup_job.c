@@ -280,14 +280,11 @@ copy_cluster(struct attempt *a, const struct hq_pg_system *system, bool *given_u
     struct hq_pg_incremental incremental = {0};
     HQ_AUTO(hq_backup_mode_clear)
     struct hq_backup_mode mode = {0};
-    char text[HQ_ERROR_MESSAGE_MAX];
     int failed;
 
     if (hq_backup_mode_choose(a->site, system, a->options->stop, &mode, err) != 0)
         return -1;
-    hq_log(HQ_LOG_INFO, "mode of the backup",
-           HQ_F_TEXT("mode", hq_backup_mode_text(a->site, &mode, text, sizeof text)),
-           HQ_F_TEXT("hint", mode.why.hint));
+    hq_backup_mode_log(a->site, &mode);
     a->files = mode.files;
     a->trust = hq_database_trust_new(a->parent->pages, err);
     if (a->trust == NULL)

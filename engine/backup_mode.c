@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
+
 int
 hq_backup_mode_choose(const struct hq_site *site, const struct hq_pg_system *system,
                       const atomic_int *stop, struct hq_backup_mode *out, struct hq_error *err)
@@ -44,4 +46,18 @@ hq_backup_mode_text(const struct hq_site *site, const struct hq_backup_mode *mod
     else
         snprintf(out, size, "stream: %s", mode->why.message);
     return out;
+}
+
+void
+hq_backup_mode_log(const struct hq_site *site, const struct hq_backup_mode *mode)
+{
+    char text[HQ_ERROR_MESSAGE_MAX];
+    bool as_meant = mode->why.code == HQ_E_OK;
+    const struct hq_field fields[] = {
+        HQ_F_TEXT("mode", hq_backup_mode_text(site, mode, text, sizeof text)),
+        mode->why.hint[0] != '\0' ? HQ_F_TEXT("hint", mode->why.hint) : HQ_F_END,
+        HQ_F_END,
+    };
+
+    hq_log_fields(as_meant ? HQ_LOG_INFO : HQ_LOG_WARNING, "mode of the backup", fields);
 }

@@ -46,7 +46,7 @@ check_advise(struct check_report *r, const char *what, const char *detail, const
                                                  "detail", detail, "hint", hint));
     if (r->json || r->quiet)
         return;
-    printf("%-6s %s: %s\n       better: %s\n", "ok", what, detail, hint);
+    printf("%-6s %s: %s\n       better: %s\n", "note", what, detail, hint);
 }
 
 static int
@@ -299,7 +299,8 @@ finish(const struct hq_command_line *line, struct check_report *r, struct hq_err
         json_decref(out);
     }
     if (failed == 0 && r->failures > 0)
-        failed = hq_fail(err, HQ_E_CHECK, "%u checks failed", r->failures);
+        failed = hq_fail(err, HQ_E_CHECK, "%u %s failed", r->failures,
+                         r->failures == 1 ? "check" : "checks");
     return failed;
 }
 

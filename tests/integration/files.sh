@@ -84,6 +84,14 @@ set_config backup "$scratch/nowhere" files
 refuse "$v: a directory that is not there" 8 "nowhere" backup backup
 set_config backup "$scratch" files
 refuse "$v: one that is no data directory" 8 "PG_VERSION" backup backup
+set_config backup "$config" files
+refuse "$v: a file, and the check says what to do" 1 "do: cluster.data_directory is to name" backup check
+same "$v: one failure is one check" 1 "$(grep -c '1 check failed' "$scratch/out")"
+set_config backup "$config" auto
+says "$v: where it falls back, that is noted" "^note +backup mode: stream: .*$config" backup check
+check "$v: with advice" grep -q "better: cluster.data_directory is to name the server's data directory as this host" "$scratch/said"
+set_config postgres "$scratch/nowhere" auto
+says "$v: a role that may ask learns where the directory is" "better: .*cluster.data_directory.*; the server calls it $scratch/data\$" backup check
 must as "$pg_bin/initdb" -D "$scratch/other" -A trust -N
 set_config backup "$scratch/other" files
 refuse "$v: one of another system" 7 "it is of system" backup backup
@@ -109,6 +117,10 @@ if [ "$(id -u)" = 0 ]; then
     says "$v: a file that can't be read is named beforehand" "backup mode: stream: read $scratch/data/server.key" backup check
 fi
 rm -f "$scratch/data/server.key"
+set_config backup "$scratch/nowhere" auto
+says "$v: a backup that can't take the directory warns" 'level=warning message="mode of the backup" mode="stream: .*nowhere.*hint=.*cluster.data_directory' backup backup
+set_config backup "$scratch/nowhere" stream
+says "$v: one that was not to take it does not, and hints at nothing" 'level=info message="mode of the backup" mode="stream: backup.mode says so"$' backup backup
 
 # ---- under load, restored and compared with the server -------------------------------------------
 daemon_start_quiet

@@ -25,5 +25,7 @@ void hq_backup_mode_clear(struct hq_backup_mode *mode);
 /** A sentence for people: the mode and why. @return @p out. */
 const char *hq_backup_mode_text(const struct hq_site *site, const struct hq_backup_mode *mode,
                                 char *out, size_t size);
+/** Log it: as a warning where a data directory is configured and not taken. */
+void hq_backup_mode_log(const struct hq_site *site, const struct hq_backup_mode *mode);
 
 #endif

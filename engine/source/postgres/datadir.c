@@ -17,7 +17,9 @@ fail_open(const char *what, const char *path, struct hq_error *err)
         hq_error_hint(err, "run this program as the user who owns the data directory; or, where "
                            "initdb --allow-group-access made it, in that group");
     else if (err->code == HQ_E_MISSING)
-        hq_error_hint(err, "mount the server's data directory here, read-only if you like");
+        hq_error_hint(err,
+                      "mount the server's data directory there, read-only if you like, or name "
+                      "in cluster.data_directory where this host has it");
     return -1;
 }
 

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -111,6 +112,29 @@ prove(struct hq_pg_files *files, const struct hq_pg_system *system, struct hq_er
                : 0;
 }
 
+/* The server says where its directory is to a role that may ask; this host may see it elsewhere. */
+static void
+point_at_own(struct hq_pg_files *files, const struct hq_pg_options *options, const char *directory,
+             struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf own = {0};
+    struct hq_error ignored = {0};
+    char hint[HQ_ERROR_HINT_MAX + 1];
+
+    if (err->code == HQ_E_INTERRUPTED || err->code == HQ_E_TRANSIENT)
+        return;
+    hq_error_hint(err, "cluster.data_directory is to name the server's data directory as this host "
+                       "sees it");
+    if ((files->pg == NULL && hq_pg_connect(options, &files->pg, &ignored) != 0) ||
+        hq_pg_show(files->pg, "data_directory", &own, &ignored) != 0 || hq_buf_text(&own) == NULL ||
+        strcmp(hq_buf_text(&own), directory) == 0)
+        return;
+    snprintf(hint, sizeof hint, "%s", err->hint);
+    err->hint[0] = '\0';
+    hq_error_hint(err, "%s; the server calls it %s", hint, hq_buf_text(&own));
+}
+
 int
 hq_pg_files_open(const struct hq_pg_options *connection, const char *directory,
                  const struct hq_pg_system *system, const atomic_int *stop,
@@ -130,6 +154,7 @@ hq_pg_files_open(const struct hq_pg_options *connection, const char *directory,
         *out = files;
         return 0;
     }
+    point_at_own(files, &options, directory, err);
     hq_pg_files_close(files);
     return -1;
 }
