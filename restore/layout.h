@@ -28,6 +28,7 @@ struct layout {
     gid_t server_gid;
     bool chown;
     uint64_t bytes;      /**< of all files */
+    uint64_t *apart;     /**< of these in each tablespace of the backup, in its order; owned */
     uint64_t done_bytes; /**< as told to options->progress */
     struct window window;
     /** Told of what is lost for want of a chunk or page map. Called by one thread at a time. */

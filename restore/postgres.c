@@ -111,6 +111,18 @@ restore(struct layout *layout, struct hq_error *err)
     return release_control(layout, err);
 }
 
+/* What a restore left is kept by the next one, as far as it is right. */
+static void
+hint_resume(const char *directory, struct hq_error *err)
+{
+    if (err->code == HQ_E_NO_SPACE)
+        hq_error_hint(err,
+                      "make room in %s and run the same command again: it goes on where it ended",
+                      directory);
+    else if (err->code == HQ_E_INTERRUPTED)
+        hq_error_hint(err, "run the same command again: it goes on where it ended");
+}
+
 int
 hq_restore_postgres(const struct hq_repository *repository, const struct hq_plan *plan,
                     const struct hq_restore_options *options, struct hq_restore_result *result,
@@ -136,6 +148,8 @@ hq_restore_postgres(const struct hq_repository *repository, const struct hq_plan
     if (layout.ids != NULL)
         failed = restore(&layout, err);
     layout_clear(&layout);
+    if (failed != 0)
+        hint_resume(options->directory, err);
     if (failed != 0)
         return hq_error_prefix(err, "restore to %s", options->directory);
     if (result->losses > 0)

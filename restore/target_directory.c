@@ -150,6 +150,9 @@ prepare(struct layout *layout, struct marker *marker, struct hq_error *err)
     for (size_t i = 0; i < layout->plan->root.tablespace_count; i++)
         if (prepare_tablespace(layout, marker, i, err) != 0)
             return -1;
+    /* Of what is kept nobody knows yet how much is right. */
+    if (!layout->keep && target_check_room(layout, err) != 0)
+        return -1;
     if (marker_write(layout, "", err) != 0)
         return -1;
     HQ_CRASH_POINT("restore.marker-written");

@@ -15,6 +15,11 @@
  * server runs in it or another restore has it.
  */
 int target_prepare(struct layout *layout, struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * Whether the backup fits: NO_SPACE when less than seven eighths of its bytes are free on a file
+ * system that does not compress, a warning when it may be too little. @pre the directories exist.
+ */
+int target_check_room(const struct layout *layout, struct hq_error *err) HQ_MUST_CHECK;
 /** Everything written below the directories is durable when it returns 0. */
 int target_sync(const struct layout *layout, struct hq_error *err) HQ_MUST_CHECK;
 

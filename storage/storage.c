@@ -252,3 +252,12 @@ hq_store_time(struct hq_store *store, int64_t *now_us, struct hq_error *err)
 {
     return store->operations->time(store, now_us, err);
 }
+
+int
+hq_store_space(struct hq_store *store, uint64_t *free_bytes, uint64_t *all_bytes,
+               struct hq_error *err)
+{
+    if (store->operations->space == NULL)
+        return hq_fail(err, HQ_E_UNSUPPORTED, "%s does not tell its free space", store->url);
+    return store->operations->space(store, free_bytes, all_bytes, err);
+}

@@ -15,7 +15,9 @@
 
 /* More than this between two clocks makes commit times and backup times hard to compare. */
 enum {
-    SKEW_LIMIT_S = 30
+    SKEW_LIMIT_S = 30,
+    SPACE_LEAST_BYTES = 64 << 20,
+    SPACE_LEAST_PART = 100
 };
 
 void
@@ -82,6 +84,34 @@ check_store(struct check_report *r, const struct hq_site *site)
     snprintf(detail, sizeof detail, "put, get and delete in %" PRId64 " ms",
              (hq_clock_monotonic_us() - began) / 1000);
     check_found(r, "store round trip", detail, NULL);
+}
+
+/*
+ * Below a hundredth, or what two packs take, the next backup ends in the midst, and the WAL of
+ * every second with it.
+ */
+static void
+check_space(struct check_report *r, const struct hq_site *site)
+{
+    char free_text[HQ_BYTES_TEXT_MAX], all_text[HQ_BYTES_TEXT_MAX], detail[160];
+    struct hq_error err = {0};
+    uint64_t free_bytes, all_bytes;
+
+    if (hq_store_space(site->store, &free_bytes, &all_bytes, &err) != 0) {
+        if (err.code != HQ_E_UNSUPPORTED)
+            check_found(r, "store space", NULL, &err);
+        return;
+    }
+    snprintf(detail, sizeof detail, "%s of %s free", hq_bytes_format(free_bytes, free_text),
+             hq_bytes_format(all_bytes, all_text));
+    if (free_bytes >= SPACE_LEAST_BYTES && free_bytes >= all_bytes / SPACE_LEAST_PART) {
+        check_found(r, "store space", detail, NULL);
+        return;
+    }
+    hq_fail(&err, HQ_E_NO_SPACE, "only %s", detail);
+    hq_error_hint(&err, "make the repository's file system larger or make room in it, but never by "
+                        "removing files of the repository");
+    check_found(r, "store space", NULL, &err);
 }
 
 static void
@@ -319,6 +349,7 @@ run_check(const struct hq_command_line *line, struct hq_error *err)
                  site.config->region, hq_keyring_writer(site.keyring)->name);
         check_found(&r, "configuration, key, store, region", detail, NULL);
         check_store(&r, &site);
+        check_space(&r, &site);
         check_clock(&r, &site);
         check_server(&r, &site);
         check_backup_source(&r, &site);
@@ -332,11 +363,13 @@ run_check(const struct hq_command_line *line, struct hq_error *err)
 const struct hq_command command_check = {
     .name = "check",
     .summary = "test the whole chain and say what to do about each failure",
-    .help = "Tests configuration, key, region, store (an object is put, read and deleted), clocks, "
-            "connection, privileges, server settings, slot and its thresholds. Ends with status 1 "
-            "when something is wrong.\n\n"
-            "Where WAL is streamed the replication slot is made if it is missing, and says so: "
-            "from then on it keeps WAL on the server, so start hq-backupd soon, or drop it "
-            "(`SELECT pg_drop_replication_slot(...)`).\n\n  hq-backup check",
+    .help =
+        "Tests configuration, key, region, store (an object is put, read and deleted; a directory "
+        "has 64 MiB and 1 % free), clocks, connection, privileges, server settings, slot and its "
+        "thresholds. Ends with status 1 "
+        "when something is wrong.\n\n"
+        "Where WAL is streamed the replication slot is made if it is missing, and says so: "
+        "from then on it keeps WAL on the server, so start hq-backupd soon, or drop it "
+        "(`SELECT pg_drop_replication_slot(...)`).\n\n  hq-backup check",
     .run = run_check,
 };

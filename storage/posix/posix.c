@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -34,6 +35,18 @@ posix_time(struct hq_store *store, int64_t *now_us, struct hq_error *err)
     return 0;
 }
 
+static int
+posix_space(struct hq_store *store, uint64_t *free_bytes, uint64_t *all_bytes, struct hq_error *err)
+{
+    struct statvfs disk;
+
+    if (fstatvfs(((struct hq_posix *)store)->root_fd, &disk) != 0)
+        return hq_fail_sys(err, errno, "free space of %s", store->url);
+    *free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    *all_bytes = (uint64_t)disk.f_blocks * disk.f_frsize;
+    return 0;
+}
+
 static const struct hq_store_operations operations = {
     .close = posix_close,
     .put = hq_posix_put,
@@ -42,6 +55,7 @@ static const struct hq_store_operations operations = {
     .list = hq_posix_list,
     .remove = hq_posix_remove,
     .time = posix_time,
+    .space = posix_space,
 };
 
 static void

@@ -161,5 +161,8 @@ hq_posix_put(struct hq_store *store, const char *name, const struct hq_body *bod
     /* Callers take MISSING for "no such object"; here somebody removed the directory under us. */
     if (err->code == HQ_E_MISSING)
         err->code = HQ_E_SYS;
+    if (err->code == HQ_E_NO_SPACE)
+        hq_error_hint(err, "the repository's file system is full: make it larger or make room in "
+                           "it, but never by removing files of the repository");
     return hq_error_prefix(err, "put %s", name);
 }

@@ -221,8 +221,16 @@ if [ "$(id -u)" = 0 ] && mkdir "$scratch/small" && mount -t tmpfs -o size=20m tm
     mounts="$mounts $scratch/small"
     fresh
     chown "$user" "$scratch/small"
-    refuse "a target without room" 6 "small" restore pg --cluster main --to "$scratch/small/r" --latest
+    refuse "a target without room" 6 "to write, and .* free; nothing was written" restore pg --cluster main --to "$scratch/small/r" --latest
+    same "and nothing was" "" "$(ls -A "$scratch/small/r")"
+    bytes=$(restore plan --cluster main --latest --json 2>/dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin)["bytes"])')
+    mount -o "remount,size=$((bytes / 16 * 15))" "$scratch/small"
+    refuse "a target that is filled" 6 "make room in $scratch/small/r and run the same command again" restore pg --cluster main --to "$scratch/small/r" --latest
+    check "it was warned of" grep -q 'the backup may not fit' "$scratch/out"
     check "it does not start" test ! -e "$scratch/small/r/global/pg_control"
+    mount -o remount,size=400m "$scratch/small"
+    check "with more room the same command goes on" restore pg --cluster main --to "$scratch/small/r" --latest
+    check "with what was there" grep -q 'were right already' "$scratch/out"
 else
     echo "skipped - a target without room: no mounts here"
 fi

@@ -59,6 +59,25 @@ expect_no_space(int rc, const struct hq_error *err, const char *name)
     if (err->code != HQ_E_NO_SPACE)
         fail_msg("%s: %s", hq_code_name(err->code), err->message);
     assert_non_null(strstr(err->message, name));
+    assert_non_null(strstr(err->hint, "file system is full"));
+}
+
+/* What is told is the file system's, not this process's or a guess. */
+static void
+space_is_told(void **state)
+{
+    struct hq_store *store = *state;
+    HQ_FREE char *bytes = calloc(1, DISK / 2);
+    uint64_t before, after, all;
+    struct hq_error err;
+
+    assert_non_null(bytes);
+    assert_int_equal(hq_store_space(store, &before, &all, &err), 0);
+    assert_int_equal(all, DISK);
+    assert_in_range(before, DISK / 2, DISK);
+    assert_int_equal(hq_store_put_bytes(store, "packs/half", bytes, DISK / 2, &err), 0);
+    assert_int_equal(hq_store_space(store, &after, &all, &err), 0);
+    assert_int_equal(before - after, DISK / 2);
 }
 
 /* A failed put gives its room back and leaves the old object; then less fits again. */
@@ -131,6 +150,7 @@ int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(space_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(full_disk, set_up, tear_down),
         cmocka_unit_test_setup_teardown(full_disk_from_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_more_files, set_up, tear_down),

@@ -28,6 +28,9 @@ struct hq_store_operations {
      */
     int (*get_all)(struct hq_store *store, const char *name, uint64_t max, struct hq_buf *out,
                    struct hq_error *err);
+    /** Optional, for stores that know their size. */
+    int (*space)(struct hq_store *store, uint64_t *free_bytes, uint64_t *all_bytes,
+                 struct hq_error *err);
 };
 
 struct hq_store {

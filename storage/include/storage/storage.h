@@ -112,5 +112,8 @@ int hq_store_list(struct hq_store *store, const char *prefix, hq_store_list_fn *
 int hq_store_delete(struct hq_store *store, const char *name, struct hq_error *err) HQ_MUST_CHECK;
 /** The store's clock now (S3: the Date of an answer; posix: the local clock). */
 int hq_store_time(struct hq_store *store, int64_t *now_us, struct hq_error *err) HQ_MUST_CHECK;
+/** Room that is left and all there is, in bytes. UNSUPPORTED where a store doesn't tell (S3). */
+int hq_store_space(struct hq_store *store, uint64_t *free_bytes, uint64_t *all_bytes,
+                   struct hq_error *err) HQ_MUST_CHECK;
 
 #endif
