@@ -57,9 +57,12 @@ hq_keyring_parse(const void *text, size_t len, const char *name, hq_passphrase_f
                  void *context, struct hq_keyring **out, struct hq_error *err)
 {
     *out = NULL;
-    if (parse(text, len, name, ask, context, out, err) != 0)
-        return hq_error_prefix(err, "key file %s", name);
-    return 0;
+    if (parse(text, len, name, ask, context, out, err) == 0)
+        return 0;
+    if (err->code == HQ_E_CONFIG)
+        hq_error_hint(err, "this is not a key file of hq-backup, or not a whole one: `hq-backup "
+                           "init` makes them");
+    return hq_error_prefix(err, "key file %s", name);
 }
 
 /* Whether the open file may be a key file at all; its size. */

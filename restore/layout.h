@@ -37,6 +37,11 @@ struct layout {
     void *lose_context;
 };
 
+/** What to do about an object that is damaged or not there. */
+#define DAMAGE_HINT                                                                                \
+    "choose another backup with --backup, or --allow-damaged to restore the rest and list the "    \
+    "losses"
+
 /** Suffix under which global/pg_control is kept until everything else is durable. */
 #define CONTROL_PATH "global/pg_control"
 #define HELD_SUFFIX ".hq-restore"

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "layout.h"
 #include "plan_internal.h"
 #include "repository/chunk_reader.h"
 
@@ -220,6 +221,5 @@ plan_check_objects(const struct hq_repository *repository, struct hq_plan *plan,
         return result;
     hq_fail(err, HQ_E_MISSING, "%llu chunks of backup %s are not in the repository; %s needs one",
             (unsigned long long)plan->missing_chunks, plan->root.backup, plan->first_missing);
-    return hq_error_hint(err, "choose another backup with --backup, or --allow-damaged to restore "
-                              "the rest and list the losses");
+    return hq_error_hint(err, "%s", DAMAGE_HINT);
 }

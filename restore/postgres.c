@@ -113,8 +113,10 @@ restore(struct layout *layout, struct hq_error *err)
 
 /* What a restore left is kept by the next one, as far as it is right. */
 static void
-hint_resume(const char *directory, struct hq_error *err)
+hint_next(const char *directory, struct hq_error *err)
 {
+    if (err->code == HQ_E_CORRUPT || err->code == HQ_E_MISSING)
+        hq_error_hint(err, "%s", DAMAGE_HINT);
     if (err->code == HQ_E_NO_SPACE)
         hq_error_hint(err,
                       "make room in %s and run the same command again: it goes on where it ended",
@@ -149,7 +151,7 @@ hq_restore_postgres(const struct hq_repository *repository, const struct hq_plan
         failed = restore(&layout, err);
     layout_clear(&layout);
     if (failed != 0)
-        hint_resume(options->directory, err);
+        hint_next(options->directory, err);
     if (failed != 0)
         return hq_error_prefix(err, "restore to %s", options->directory);
     if (result->losses > 0)

@@ -115,8 +115,10 @@ check_identifier(const struct layout *layout, struct hq_error *err)
         found = control.len >= 8 ? hq_get_u64(control.data) : 0;
         if (found == expected)
             return 0;
-        return hq_fail(err, HQ_E_EXISTS, "%s is of system %llu, the backup of %llu",
-                       layout->directory, (unsigned long long)found, (unsigned long long)expected);
+        hq_fail(err, HQ_E_EXISTS, "%s is of system %llu, the backup of %llu", layout->directory,
+                (unsigned long long)found, (unsigned long long)expected);
+        return hq_error_hint(err, "is it the wrong directory, or the wrong --cluster? Nothing was "
+                                  "changed");
     }
     hq_fail(err, HQ_E_EXISTS, "%s has no %s: it is no data directory", layout->directory,
             CONTROL_PATH);

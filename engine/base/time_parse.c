@@ -162,6 +162,13 @@ from_local(const char *text, time_t utc, time_t *seconds, struct hq_error *err)
     return hq_error_hint(err, "write the zone, as in \"2026-11-21 03:04:05+03\"");
 }
 
+static int
+hint_form(struct hq_error *err)
+{
+    return hq_error_hint(err, "write it as \"2026-11-21 03:04:05+03\" or "
+                              "\"2026-11-21T03:04:05Z\"");
+}
+
 int
 hq_time_parse(const char *text, int64_t *us, struct hq_error *err)
 {
@@ -176,11 +183,12 @@ hq_time_parse(const char *text, int64_t *us, struct hq_error *err)
             (void)hq_fail(err, HQ_E_USAGE, "time \"%s\": not understood, it ends too early", text);
         else
             (void)hq_fail(err, HQ_E_USAGE, "time \"%s\": not understood from \"%s\" on", text, at);
-        return hq_error_hint(err, "write it as \"2026-11-21 03:04:05+03\" or "
-                                  "\"2026-11-21T03:04:05Z\"");
+        return hint_form(err);
     }
-    if (!as_utc(&t, &seconds))
-        return hq_fail(err, HQ_E_USAGE, "time \"%s\": no such day or hour", text);
+    if (!as_utc(&t, &seconds)) {
+        (void)hq_fail(err, HQ_E_USAGE, "time \"%s\": no such day or hour", text);
+        return hint_form(err);
+    }
     if (t.has_zone)
         seconds -= t.offset_s;
     else if (from_local(text, seconds, &seconds, err) != 0)

@@ -101,6 +101,20 @@ show(const struct hq_command_line *line, const struct hq_site *site, const struc
 }
 
 static int
+read_root(const struct hq_site *site, const char *backup, struct hq_root *out, struct hq_error *err)
+{
+    const char *cluster = site->config->cluster.name;
+
+    if (hq_root_read(site->repository, cluster, backup, out, err) == 0)
+        return 0;
+    if (err->code != HQ_E_MISSING)
+        return -1;
+    hq_error_clear(err);
+    hq_fail(err, HQ_E_MISSING, "cluster %s has no backup %s", cluster, backup);
+    return hq_error_hint(err, "`hq-backup list` shows them");
+}
+
+static int
 run_show(const struct hq_command_line *line, struct hq_error *err)
 {
     HQ_AUTO(hq_root_clear)
@@ -112,7 +126,7 @@ run_show(const struct hq_command_line *line, struct hq_error *err)
         return hq_fail(err, HQ_E_USAGE, "%s is not a backup's id; `hq-backup list` shows them",
                        line->args[0]);
     if (command_open_site(line, &site, err) == 0 &&
-        hq_root_read(site.repository, site.config->cluster.name, line->args[0], &root, err) == 0)
+        read_root(&site, line->args[0], &root, err) == 0)
         failed = show(line, &site, &root, err);
     hq_site_close(&site);
     return failed;

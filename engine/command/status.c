@@ -53,9 +53,16 @@ print_slot(const json_t *s)
 {
     char bytes[HQ_BYTES_TEXT_MAX];
 
-    if (json_is_object(s))
-        printf("The slot holds back %s of WAL: %s.\n",
-               hq_bytes_format((uint64_t)number(s, "retained_bytes"), bytes), text(s, "stage"));
+    if (!json_is_object(s))
+        return;
+    hq_bytes_format((uint64_t)number(s, "retained_bytes"), bytes);
+    if (json_is_true(json_object_get(s, "known")))
+        printf("The slot holds back %s of WAL: %s.\n", bytes, text(s, "stage"));
+    else if (json_is_string(json_object_get(s, "looked")))
+        printf("The slot held back %s of WAL at %s, when the server answered last: %s.\n", bytes,
+               text(s, "looked"), text(s, "stage"));
+    else
+        printf("What the slot holds back is not known: the server has not answered yet.\n");
 }
 
 static void

@@ -59,10 +59,11 @@ print_result(const struct hq_command_line *line, const struct hq_verify_result *
         return 0;
     if (!line->json) {
         printf("%" PRIu64 " packs, %" PRIu64 " indexes, %" PRIu64 " backups, %" PRIu64
-               " WAL objects, %" PRIu64 " chunks opened, %s read%s: %" PRIu64 " problems\n",
+               " WAL objects, %" PRIu64 " chunks opened, %s read%s: %" PRIu64 " %s\n",
                r->packs, r->indexes, r->backups, r->wal_objects, r->chunks,
                hq_bytes_format(r->bytes, bytes),
-               r->data_was_opened ? "" : " (data not opened: no restore key)", r->problems);
+               r->data_was_opened ? "" : " (data not opened: no restore key)", r->problems,
+               r->problems == 1 ? "problem" : "problems");
         if (r->chunk_pages > 0)
             printf("%.0f %% of the pages in the chunks that backups refer to are theirs: a restore "
                    "reads the others for nothing\n",
@@ -104,8 +105,8 @@ verify(const struct hq_command_line *line, const struct hq_repository *repositor
         failed = print_result(line, &result, &report, err);
     json_decref(report.problems);
     if (failed == 0 && result.problems > 0) {
-        hq_fail(err, HQ_E_CORRUPT, "%" PRIu64 " problems in %s", result.problems,
-                hq_store_url(repository->store));
+        hq_fail(err, HQ_E_CORRUPT, "%" PRIu64 " %s in %s", result.problems,
+                result.problems == 1 ? "problem" : "problems", hq_store_url(repository->store));
         return hq_error_hint(err, "take a backup now: it stores again what is missing; then find "
                                   "out what damaged the store");
     }

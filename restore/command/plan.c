@@ -75,8 +75,8 @@ plan_text(FILE *out, const struct hq_plan *p)
     for (size_t i = 0; i < p->root.tablespace_count; i++)
         fprintf(out, "Tablespace %u %s\n", p->root.tablespaces[i].oid, p->root.tablespaces[i].path);
     if (p->missing_chunks > 0)
-        fprintf(out, "MISSING    %" PRIu64 " chunks; %s needs one\n", p->missing_chunks,
-                p->first_missing);
+        fprintf(out, "MISSING    %" PRIu64 " %s; %s needs one\n", p->missing_chunks,
+                p->missing_chunks == 1 ? "chunk" : "chunks", p->first_missing);
 }
 
 int
@@ -138,6 +138,20 @@ plan_make(const struct hq_command_line *line, const struct session *session,
     return failed;
 }
 
+/* What a plan that looks well does not say. */
+static void
+say_limits(const struct hq_command_line *line, const struct session *session)
+{
+    const struct common_values *common = line->common;
+
+    if (!line->json && !line->quiet)
+        printf("Objects were looked for, not read: `hq-backup verify` reads them.\n");
+    if (hq_keyring_role(session->keyring) != HQ_ROLE_RESTORE)
+        hq_cli_warn("%s is a sidecar's key: it can plan, and can't restore; that takes the restore "
+                    "key, the other file that `hq-backup init` made",
+                    common->key);
+}
+
 static int
 run_plan(const struct hq_command_line *line, struct hq_error *err)
 {
@@ -153,6 +167,8 @@ run_plan(const struct hq_command_line *line, struct hq_error *err)
         return -1;
     if (session_open(line, 0, &session, err) == 0 && plan_make(line, &session, v, &plan, err) == 0)
         failed = plan_print(line, &plan, err);
+    if (failed == 0)
+        say_limits(line, &session);
     session_close(&session);
     return failed;
 }

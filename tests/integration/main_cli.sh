@@ -45,6 +45,18 @@ wait_for 60 "the first backup" has_backup 1
 catch_up data
 known() { backup status | grep -q '^Recoverable without a hole'; }
 wait_for 30 "what is recoverable" known
+refuse "a backup that is not there" 8 "cluster main has no backup 20260101T000000Z-00000000" backup show 20260101T000000Z-00000000
+says "... says where to look" 'hint: `hq-backup list` shows them'
+check "a plan" restore plan --cluster main
+says "... says what it did not do" 'Objects were looked for, not read: `hq-backup verify` reads them'
+refuse "a time that there is not" 2 "no such day or hour" restore plan --cluster main --target-time '2026-11-21 15:99'
+says "... says how to write one" 'write it as "2026-11-21 03:04:05'
+pg_stop data fast
+slot_is_old() { backup status | grep -qE '^The slot held back .* of WAL at 20.*, when the server answered last'; }
+wait_for 30 "the governor's next look" slot_is_old && ok "status says how old the slot's figure is while the server is down"
+pg_start data
+slot_is_new() { backup status | grep -q '^The slot holds back'; }
+wait_for 60 "the slot's state" slot_is_new && ok "and that it is new when it is up"
 check "status" backup status --quiet
 says "... says what is recoverable" '^Recoverable without a hole: from .* to '
 says "... and that there is no gap" '^No gaps in the WAL'
@@ -70,7 +82,7 @@ wait_for 60 "the backup that covers it" has_backup 2
 catch_up data
 lose_a_segment
 one_object "verify --json that finds something" 10 backup verify --json
-check "... in words on standard error" grep -q 'problems in' "$scratch/err"
+check "... in words on standard error" grep -qE '(^| )(1 problem|[0-9]+ problems) in' "$scratch/err"
 daemon_start
 wait_for 60 "a backup behind the gap" has_backup 3
 catch_up data

@@ -51,6 +51,9 @@ stranger() { hq_restore "$1" --repository "$repository" --cluster main --key "$2
 refuse "the key of another repository" 12 "repository" stranger points "$scratch/other.key"
 refuse "it restores nothing" 12 "." stranger pg "$scratch/other.key" --to "$scratch/r"
 check "and leaves nothing" test ! -e "$scratch/r/global/pg_control"
+check "a sidecar key can plan" stranger plan "$scratch/sidecar.key"
+check "and is told that it can't restore" sh -c "grep -q 'sidecar.key is a sidecar.s key: it can plan, and can.t restore' '$scratch/out'"
+refuse "a file that is no key" 3 "not a key file of hq-backup" stranger points "$config"
 refuse "a sidecar key can't restore" 12 "restore key" stranger pg "$scratch/sidecar.key" --to "$scratch/r"
 check "and leaves nothing either" test ! -e "$scratch/r/global/pg_control"
 check "a sidecar key is enough to verify" backup verify
@@ -226,11 +229,13 @@ if [ "$(id -u)" = 0 ] && mkdir "$scratch/small" && mount -t tmpfs -o size=20m tm
     bytes=$(restore plan --cluster main --latest --json 2>/dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin)["bytes"])')
     mount -o "remount,size=$((bytes / 16 * 15))" "$scratch/small"
     refuse "a target that is filled" 6 "make room in $scratch/small/r and run the same command again" restore pg --cluster main --to "$scratch/small/r" --latest
-    check "it was warned of" grep -q 'the backup may not fit' "$scratch/out"
+    cp "$scratch/out" "$scratch/said"
+    check "it was warned of" grep -q 'the backup may not fit' "$scratch/said"
     check "it does not start" test ! -e "$scratch/small/r/global/pg_control"
     mount -o remount,size=400m "$scratch/small"
     check "with more room the same command goes on" restore pg --cluster main --to "$scratch/small/r" --latest
-    check "with what was there" grep -q 'were right already' "$scratch/out"
+    cp "$scratch/out" "$scratch/said"
+    check "with what was there" grep -q 'were right already' "$scratch/said"
 else
     echo "skipped - a target without room: no mounts here"
 fi
