@@ -52,8 +52,10 @@ refuse "the key of another repository" 12 "repository" stranger points "$scratch
 refuse "it restores nothing" 12 "." stranger pg "$scratch/other.key" --to "$scratch/r"
 check "and leaves nothing" test ! -e "$scratch/r/global/pg_control"
 check "a sidecar key can plan" stranger plan "$scratch/sidecar.key"
-check "and is told that it can't restore" sh -c "grep -q 'sidecar.key is a sidecar.s key: it can plan, and can.t restore' '$scratch/out'"
-refuse "a file that is no key" 3 "not a key file of hq-backup" stranger points "$config"
+cp "$scratch/out" "$scratch/said"
+check "and is told that it can't restore" grep -q "sidecar.key is a sidecar's key: it can plan, and can't restore" "$scratch/said"
+as sh -c "umask 077; echo 'no key' >'$scratch/no.key'"
+refuse "a file that is no key" 3 "not a key file of hq-backup" stranger points "$scratch/no.key"
 refuse "a sidecar key can't restore" 12 "restore key" stranger pg "$scratch/sidecar.key" --to "$scratch/r"
 check "and leaves nothing either" test ! -e "$scratch/r/global/pg_control"
 check "a sidecar key is enough to verify" backup verify
