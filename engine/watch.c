@@ -100,9 +100,8 @@ publish(struct hq_watch *w, const struct hq_backup_list *list, const struct hq_c
                                 .backups = list->count};
 
     s.covered_gaps = c->gap_count - s.open_gaps - s.acknowledged_gaps;
-    for (size_t i = 0; i < c->range_count; i++)
-        if (i == 0 || c->ranges[i].from_us > s.range.from_us)
-            s.range = c->ranges[i];
+    if (s.recoverable)
+        s.range = *hq_continuity_newest(c);
     for (size_t i = 0; i < c->gap_count; i++)
         s.missing_segments += c->gaps[i].covered ? 0 : c->gaps[i].segments;
     for (size_t i = 0; i < list->count; i++) {

@@ -41,6 +41,27 @@ hq_continuity_gaps(const struct hq_continuity *c, bool acknowledged)
     return count;
 }
 
+static bool
+goes_further(const struct hq_recovery_range *a, const struct hq_recovery_range *b)
+{
+    return a->timeline != b->timeline ? a->timeline > b->timeline : a->from_us > b->from_us;
+}
+
+const struct hq_recovery_range *
+hq_continuity_newest(const struct hq_continuity *c)
+{
+    const struct hq_recovery_range *last = NULL, *newest = NULL;
+
+    for (size_t i = 0; i < c->range_count; i++)
+        if (last == NULL || strcmp(c->ranges[i].last_backup, last->last_backup) > 0)
+            last = &c->ranges[i];
+    for (size_t i = 0; i < c->range_count; i++)
+        if (c->ranges[i].system_identifier == last->system_identifier &&
+            (newest == NULL || goes_further(&c->ranges[i], newest)))
+            newest = &c->ranges[i];
+    return newest;
+}
+
 static void
 work_clear(struct work *w)
 {

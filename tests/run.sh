@@ -110,6 +110,7 @@ step_files() {
         many "files-$version" bash tests/integration/files.sh "$version"
     done
     many incremental bash tests/integration/incremental.sh 7 4
+    many incremental_history bash tests/integration/incremental_history.sh
     many server_summary bash tests/integration/server_summary.sh
     many summary-incremental env HQ_SUMMARY=1 HQ_PG_BIN="$(sh tests/lab/postgres.sh 17)" bash tests/integration/incremental.sh 13 4
     many files-incremental env HQ_FILES=1 bash tests/integration/incremental.sh 11 8

@@ -55,10 +55,12 @@ def compare(whole_top, restored_top, losses_path):
 
 
 def tables(path):
-    """Every row that the store knows: not jobs and notes; numbers that SQLite gave out are left out."""
+    """Every row that the store knows: not jobs, notes and how often something was lost; numbers that
+    SQLite gave out are left out."""
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     queries = {"chunks": "SELECT hex(c.id), p.name, c.frame, c.offset, c.stored, c.raw, c.kind, c.codec"
                          " FROM chunks c JOIN packs p ON p.number = c.pack",
+               "identity": "SELECT repository_id FROM identity",
                "packs": "SELECT name, index_name, type, epoch, size, present FROM packs"}
     for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall():
         if name in ("jobs", "notes") or name.startswith("sqlite_"):

@@ -9,36 +9,8 @@
 # backup of the chain must be one of what changed.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/incremental_lib.sh"
 seed=${1:-$(date +%s)} backups=${2:-20}
-here=$(cd "$(dirname "$0")" && pwd)
-
-json_text() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" "$scratch/backup.json"; }
-json_number() { sed -n "s/.*\"$1\": *\([0-9]*\).*/\1/p" "$scratch/backup.json"; }
-# take [options]: a backup; its description is in backup.json, what it said in backup.log
-take() {
-    backup backup --json "$@" >"$scratch/backup.json" 2>"$scratch/backup.log" || {
-        not_ok "backup $*" "$scratch/backup.log"
-        return 1
-    }
-}
-said() { # said WHAT PATTERN: of the last backup
-    if grep -qE -- "$2" "$scratch/backup.log"; then ok "$1"; else not_ok "$1 (not said: $2)" "$scratch/backup.log"; fi
-}
-inherited() { [ "$(json_number inherited_pages)" -gt "${1:-0}" ]; }
-# restore_copy WHAT: the last backup is in $scratch/copy
-restore_copy() {
-    rm -rf "$scratch/copy" "$scratch/copy_fast"
-    mkdir -m 700 "$scratch/copy_fast"; chown "$user" "$scratch/copy_fast"
-    as "$scratch/bin/hq-restore" pg --repository "$repository" --key "$scratch/restore.key" --to "$scratch/copy" \
-        --cluster "$cluster" --immediate --tablespace-map "$scratch/fast=$scratch/copy_fast" \
-        >"$scratch/restore.log" 2>&1 || { not_ok "$1: restore" "$scratch/restore.log"; return 1; }
-}
-# compare WHAT PG: the last backup, restored, is what the server has
-compare() {
-    restore_copy "$1" && check "$1" python3 "$here/incremental.py" compare "$scratch/$2" "$scratch/copy"
-}
-still() { sql "$1" -c CHECKPOINT; } # nothing is left to write
-
 pg_init live
 cat >>"$scratch/live/postgresql.conf" <<CONF
 autovacuum = off
@@ -75,6 +47,7 @@ for i in $(seq "$backups"); do
     grep -q '^ok' "$scratch/compare.out" || { cat "$scratch/compare.out" "$scratch/load.sql"; break; }
 done
 [ "$failures" = "$failed" ] && ok "each of $backups backups in a row is the server, page by page"
+[ -n "${HQ_SUMMARY:-}" ] || sound "the last one" # of 17 there is the server alone
 
 echo "== --full-read"
 take --full-read

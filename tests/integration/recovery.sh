@@ -130,7 +130,7 @@ refuse "the destination's directory is missing" 126 "nowhere" as "$scratch/bin/h
 check "nothing was delivered" test ! -e "$scratch/got"
 object=$(find "$repository/wal" -name "$(number 5)")
 cp -p "$object" "$scratch/object"
-printf X | dd of="$object" bs=1 seek=5000 conv=notrunc 2>/dev/null
+must python3 "$top/tests/integration/damage.py" flip "$object"
 check "before the damage" get "$(number 3)"
 sleep 0.5
 rm -f "$scratch/got"

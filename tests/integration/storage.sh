@@ -67,7 +67,7 @@ runs=()
 conformance() { # conformance NAME URL [VARIABLE=VALUE...]
     local name=$1 where=$2
     shift 2
-    env "$@" HQ_TEST_STORE_URL="$where" timeout 170 "$bin/storage_s3_test" \
+    env "$@" HQ_TEST_STORE_URL="$where" timeout 400 "$bin/storage_s3_test" \
         > "$scratch/$name.log" 2>&1 &
     runs+=("$name:$!")
 }

@@ -263,6 +263,7 @@ gaps_follow_the_path_of_timelines(void **state)
 
         assert_int_equal(facts.c.gap_count, 0);
         assert_int_equal(facts.c.range_count, 1);
+        assert_ptr_equal(hq_continuity_newest(&facts.c), &facts.c.ranges[0]);
         assert_int_equal(facts.c.ranges[0].timeline, 2);
         assert_int_equal(facts.c.ranges[0].to_lsn, SEGMENT(6));
     }
@@ -301,6 +302,7 @@ branches_have_their_own_gaps(void **state)
         FACTS facts = facts_of(f);
 
         assert_int_equal(facts.c.range_count, 2);
+        assert_int_equal(hq_continuity_newest(&facts.c)->timeline, 2);
         assert_int_equal(facts.c.gap_count, 1);
         assert_string_equal(facts.c.gaps[0].first_segment, "000000010000000000000024");
         assert_string_equal(hq_gap_state(&facts.c.gaps[0]), "open");

@@ -42,6 +42,11 @@ struct hq_continuity {
 void hq_continuity_clear(struct hq_continuity *c);
 /** Gaps that no complete backup covers: those @p acknowledged, or those that are not. */
 size_t hq_continuity_gaps(const struct hq_continuity *c, bool acknowledged);
+/**
+ * The range that a restore of --latest ends in: of the system with the newest backup, on its newest
+ * timeline; a former primary's later backup does not count. NULL: there is no range.
+ */
+const struct hq_recovery_range *hq_continuity_newest(const struct hq_continuity *c);
 
 struct hq_continuity_input {
     const struct hq_backup_list *list; /**< in order */
