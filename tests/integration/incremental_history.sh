@@ -117,7 +117,7 @@ load=$!
 for _ in 1 2 3; do take; done
 check "under load pages are taken over too" inherited 1
 kill "$load"; wait "$load" 2>/dev/null; load=
-wait_for 20 "the end of the load" sh -c "[ \"\$(psql -XAtq -h '$scratch' -p ${port_of[c]} -U postgres -d postgres -c \"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()\")\" = 0 ]"
+wait_for 20 "the end of the load" sh -c "[ \"\$(psql -XAtq -h '$scratch' -p ${port_of[c]} -U postgres -d postgres -c \"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'psql' AND pid <> pg_backend_pid()\")\" = 0 ]"
 rows c >"$scratch/rows"
 catch_up c
 restore_copy "the last of three backups under load" --latest && sound "the last of three backups under load"

@@ -3,37 +3,17 @@
 # the last backup's. Each is restored and compared page by page with the server; then what the
 # server's summary does not say, or is not there to say.
 #
-#     server_summary.sh [VERSION]     by default 17
-here=$(cd "$(dirname "$0")" && pwd)
-if [ -z "${HQ_VERSION:-}" ]; then
-    version=${1:-17}
-    bin=$(sh "$here/../lab/postgres.sh" "$version") || { echo "not ok - the server of $version can't be installed"; exit 1; }
-    HQ_VERSION=$version HQ_PG_BIN=$bin exec bash "$0"
-fi
-. "$here/lib.sh"
+#     server_summary.sh [VERSION...]     by default 17
+. "$(dirname "$0")/each_version.sh" 180 17 "$@"
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/incremental_lib.sh"
 v=$HQ_VERSION
 
-fact() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",]*\).*/\1/p" "$scratch/backup.json"; }
-# take: a backup; its description is in backup.json, what it said in backup.log
-take() {
-    backup backup --json >"$scratch/backup.json" 2>"$scratch/backup.log" || {
-        not_ok "$v: a backup" "$scratch/backup.log"
-        return 1
-    }
-}
-said() { # said WHAT PATTERN: of the last backup
-    if grep -qE -- "$2" "$scratch/backup.log"; then ok "$v: $1"; else not_ok "$v: $1 (not said: $2)" "$scratch/backup.log"; fi
-}
 # right WHAT FOUND_BY: a backup finds what changed in that way, and restored it is the server
 right() {
     take || return 1
-    [ "$(fact found_by)" = "$2" ] || { not_ok "$v: $1 (found by $(fact found_by), not $2)" "$scratch/backup.log"; return 1; }
-    rm -rf "$scratch/copy" "$scratch/copy_fast"
-    mkdir -m 700 "$scratch/copy_fast"; chown "$user" "$scratch/copy_fast"
-    as "$scratch/bin/hq-restore" pg --repository "$repository" --key "$scratch/restore.key" --to "$scratch/copy" \
-        --cluster "$cluster" --immediate --tablespace-map "$scratch/fast=$scratch/copy_fast" \
-        >"$scratch/restore.log" 2>&1 || { not_ok "$v: $1: restore" "$scratch/restore.log"; return 1; }
-    check "$v: $1" python3 "$here/incremental.py" compare "$scratch/live" "$scratch/copy"
+    [ "$(json_text found_by)" = "$2" ] || { not_ok "$v: $1 (found by $(json_text found_by), not $2)" "$scratch/backup.log"; return 1; }
+    compare "$v: $1" live
 }
 summaries() { find "$scratch/live/pg_wal/summaries" -name '*.summary' | wc -l; }
 
@@ -64,11 +44,11 @@ hq_config live </dev/null
 sed -i 's/user=postgres"/user=backup"/' "$config"
 sleep 3.5 # a database that has just been made is not taken for the parent's
 sql live -c CHECKPOINT; take
-same "$v: the first backup has no parent" null "$(fact found_by)"
+same "$v: the first backup has no parent" "" "$(json_text found_by)"
 daemon_start
 sql live -c "UPDATE t SET b = 'new' WHERE a < 300" -c "UPDATE apart SET b = 'new' WHERE a % 900 = 0"
 right "scattered changes, in a tablespace too" server-summary
-check "$v: nearly all pages are the last backup's" test "$(($(fact inherited_pages) * 10))" -gt "$(($(fact pages) * 9))"
+check "$v: nearly all pages are the last backup's" test "$(($(json_number inherited_pages) * 10))" -gt "$(($(json_number pages) * 9))"
 right "no change at all" server-summary
 sql live -c "VACUUM FULL full_of" -c "DROP TABLE gone" -c "TRUNCATE fleeting" -c "INSERT INTO fleeting VALUES (1, 'x')" \
     -c "ALTER TABLE fleeting SET LOGGED" -c "CREATE TABLE gone AS SELECT * FROM t" -c "VACUUM t" -c "REINDEX TABLE t"
@@ -98,7 +78,7 @@ sql live -c "UPDATE t SET b = 'newest' WHERE a % 80 = 0" -c CHECKPOINT -c "SELEC
 check "$v: there are summaries" test "$(summaries)" -gt 0
 find "$scratch/live/pg_wal/summaries" -name '*.summary' -delete
 right "summaries that are gone" page-lsn
-said "and the backup that was begun for them is told of, once" "the server's summary of WAL is of no use: the backup is begun again"
+said "$v: and the backup that was begun for them is told of, once" "the server's summary of WAL is of no use: the backup is begun again"
 same "$v: once" 1 "$(grep -c 'of no use' "$scratch/backup.log")"
 sql live -c "UPDATE t SET b = 'last' WHERE a % 70 = 0"
 right "the next one is again of what changed" server-summary
@@ -109,4 +89,4 @@ daemon_stop >/dev/null
 rm -rf "$scratch/state/summaries"
 sql live -c "DELETE FROM tail WHERE a > 2000 OR b LIKE 'y%'" -c "VACUUM tail"
 right "a cut that is known late" page-lsn
-said "and the log says that it was why" "cut off since the backup began"
+said "$v: and the log says that it was why" "cut off since the backup began"
