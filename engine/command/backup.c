@@ -14,6 +14,7 @@
 #include "engine/backup_job.h"
 #include "engine/control.h"
 #include "postgres/connection.h"
+#include "repository/timeline.h"
 
 /* How long the archiver of this process may take to get the slot before somebody else has it. */
 enum {
@@ -42,36 +43,62 @@ how_found(const char *found_by)
     return "so say their LSNs";
 }
 
+static void
+print_text(const struct hq_root *root, const struct hq_backup_statistics *s, int64_t took_us)
+{
+    char bytes[HQ_BYTES_TEXT_MAX], stored[HQ_BYTES_TEXT_MAX], took[HQ_TIME_TEXT_MAX];
+
+    printf("Backup %s of cluster %s: %llu files, %s, %s stored, in %s.\n", root->backup,
+           root->cluster, (unsigned long long)s->files, hq_bytes_format(s->bytes, bytes),
+           hq_bytes_format(s->stored_bytes, stored), hq_duration_format(took_us, took));
+    if (root->parent[0] != '\0')
+        printf("It is complete by itself; %llu of %llu pages were stored already by backup %s: "
+               "%s.\n",
+               (unsigned long long)s->inherited_pages, (unsigned long long)s->pages, root->parent,
+               how_found(s->found_by));
+    else
+        printf("It is complete by itself; no backup vouched for any of its %llu pages.\n",
+               (unsigned long long)s->pages);
+}
+
+/* Members that `show` has too are named as there. */
+static json_t *
+result_json(const struct hq_root *root, const struct hq_backup_statistics *s, int64_t took_us)
+{
+    char started[HQ_TIME_TEXT_MAX], finished[HQ_TIME_TEXT_MAX], start[24], stop[24];
+
+    return json_pack(
+        "{s:s, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:s, "
+        "s:s}",
+        "cluster", root->cluster, "backup", root->backup, "parent",
+        root->parent[0] != '\0' ? root->parent : NULL, "found_by", s->found_by, "files",
+        (json_int_t)s->files, "bytes", (json_int_t)s->bytes, "pages", (json_int_t)s->pages,
+        "inherited_pages", (json_int_t)s->inherited_pages, "damaged_pages",
+        (json_int_t)s->damaged_pages, "new_bytes", (json_int_t)s->new_bytes, "stored_bytes",
+        (json_int_t)s->stored_bytes, "microseconds", (json_int_t)took_us, "mode", root->mode,
+        "started", hq_time_format(root->started_us, started), "finished",
+        hq_time_format(root->finished_us, finished), "timeline", (json_int_t)root->timeline,
+        "start_lsn", hq_lsn_format(root->start_lsn, start), "stop_lsn",
+        hq_lsn_format(root->stop_lsn, stop));
+}
+
 static int
 print_result(const struct hq_command_line *line, const struct hq_root *root,
              const struct hq_backup_statistics *s, int64_t took_us, struct hq_error *err)
 {
-    char bytes[HQ_BYTES_TEXT_MAX], stored[HQ_BYTES_TEXT_MAX], took[HQ_TIME_TEXT_MAX];
     json_t *out;
     int failed;
 
     if (!line->json) {
         if (!line->quiet)
-            printf("Backup %s of cluster %s: %llu files, %s, %s stored, in %s.\n", root->backup,
-                   root->cluster, (unsigned long long)s->files, hq_bytes_format(s->bytes, bytes),
-                   hq_bytes_format(s->stored_bytes, stored), hq_duration_format(took_us, took));
-        if (!line->quiet && root->parent[0] != '\0')
-            printf("%llu of %llu pages are as in backup %s: %s.\n",
-                   (unsigned long long)s->inherited_pages, (unsigned long long)s->pages,
-                   root->parent, how_found(s->found_by));
+            print_text(root, s, took_us);
         if (s->damaged_pages > 0)
             hq_cli_warn("%llu pages failed their checksum in the cluster itself; `hq-backup show "
                         "%s` names the files",
                         (unsigned long long)s->damaged_pages, root->backup);
         return 0;
     }
-    out = json_pack(
-        "{s:s, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cluster", root->cluster,
-        "backup", root->backup, "parent", root->parent[0] != '\0' ? root->parent : NULL, "found_by",
-        s->found_by, "files", (json_int_t)s->files, "bytes", (json_int_t)s->bytes, "pages",
-        (json_int_t)s->pages, "inherited_pages", (json_int_t)s->inherited_pages, "damaged_pages",
-        (json_int_t)s->damaged_pages, "new_bytes", (json_int_t)s->new_bytes, "stored_bytes",
-        (json_int_t)s->stored_bytes, "microseconds", (json_int_t)took_us);
+    out = result_json(root, s, took_us);
     failed = hq_cli_print_json(out, err);
     json_decref(out);
     return failed;

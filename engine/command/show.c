@@ -44,7 +44,7 @@ describe(const struct hq_root *r, json_t *damaged)
     snprintf(system, sizeof system, "%" PRIu64, r->system_identifier);
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:I, s:s, s:s, s:b, s:I, s:I, s:I, s:I,"
-        " s:I, s:o, s:O}",
+        " s:I, s:o, s:O, s:s?, s:I}",
         "cluster", r->cluster, "backup", r->backup, "started",
         hq_time_format(r->started_us, started), "finished",
         hq_time_format(r->finished_us, finished), "host", r->host, "writer", r->writer.name,
@@ -54,7 +54,7 @@ describe(const struct hq_root *r, json_t *damaged)
         "checksums", r->checksums, "files", (json_int_t)r->files, "bytes", (json_int_t)r->bytes,
         "new_bytes", (json_int_t)r->new_bytes, "stored_bytes", (json_int_t)r->stored_bytes,
         "damaged_pages", (json_int_t)r->damaged_pages, "tablespaces", tablespaces, "damaged",
-        damaged);
+        damaged, "parent", r->parent[0] != '\0' ? r->parent : NULL, "pages", (json_int_t)r->pages);
 }
 
 /* One member a line: what a person reads is what a script gets. */
@@ -70,6 +70,8 @@ print_text(const json_t *object, struct hq_error *err)
                                  ? strdup(json_string_value(value))
                                  : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 
+        if (json_is_null(value))
+            continue;
         if (text == NULL)
             return hq_fail(err, HQ_E_NOMEM, "description of a backup");
         printf("%-18s %s\n", name, text);

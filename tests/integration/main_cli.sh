@@ -47,6 +47,8 @@ known() { backup status | grep -q '^Recoverable without a hole'; }
 wait_for 30 "what is recoverable" known
 refuse "a backup that is not there" 8 "cluster main has no backup 20260101T000000Z-00000000" backup show 20260101T000000Z-00000000
 says "... says where to look" 'hint: `hq-backup list` shows them'
+check "points" restore points
+says "... has the backup's name" "^main +20[0-9]{6}T[0-9]{6}Z-[0-9a-f]{8} +20.* complete"
 check "a plan" restore plan --cluster main
 says "... says what it did not do" 'Objects were looked for, not read: `hq-backup verify` reads them'
 refuse "a time that there is not" 2 "no such day or hour" restore plan --cluster main --target-time '2026-11-21 15:99'
@@ -87,6 +89,22 @@ daemon_start
 wait_for 60 "a backup behind the gap" has_backup 3
 catch_up data
 daemon_stop
+
+# ---- What is said of a backup ---------------------------------------------------------------------
+hq_config data </dev/null
+check "a backup" backup backup
+says "... says that it needs no other" '^It is complete by itself; [0-9]+ of [0-9]+ pages were stored already by backup 20'
+check "one that takes nothing from it" backup backup --full-read
+says "... says so of its pages" '^It is complete by itself; no backup vouched for any of its [1-9][0-9]* pages'
+one_object "backup --json" 0 backup backup --json
+cp "$scratch/json" "$scratch/told"
+one_object "show --json of it" 0 backup show "$(python3 -c "import json; print(json.load(open('$scratch/told'))['backup'])")" --json
+check "... has the same facts under the same names" python3 -c "
+import json
+told, shown = json.load(open('$scratch/told')), json.load(open('$scratch/json'))
+same = set(told) - {'found_by', 'inherited_pages', 'microseconds'}
+assert same >= {'parent', 'pages', 'mode', 'started', 'finished', 'timeline', 'start_lsn', 'stop_lsn'}, same
+assert told['parent'] and all(told[n] == shown[n] for n in same), (told, shown)"
 
 # ---- Where backups are read ----------------------------------------------------------------------
 hq_config data </dev/null
