@@ -155,6 +155,9 @@ for how in flipped truncated missing; do
         what="$how ${object%%/*}"
         [ "$object" != "$needed_map" ] || what="$how metadata pack"
         refused "$what: restore refuses" whole r --backup "$backup_id"
+        cp "$scratch/out" "$scratch/said"
+        [ "$object" != "$needed_pack" ] ||
+            check "$what: the next step is named" grep -q "another backup with --backup, or --allow-damaged" "$scratch/said"
         [ "$how ${object%%/*}" = "missing backups" ] ||
             refuse "$what: verify finds it" 10 "${object##*/}|no index names" backup verify --key "$scratch/restore.key"
     done

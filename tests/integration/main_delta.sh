@@ -55,6 +55,7 @@ rm "$scratch/r/postmaster.pid"
 cp "$scratch/r/global/pg_control" "$scratch/control"
 printf '\001' | dd of="$scratch/r/global/pg_control" bs=1 count=1 conv=notrunc status=none
 refuse "another cluster's directory" 9 "is of system" restore pg --latest --to "$scratch/r" --delta
+refuse "and what it may be" 9 "wrong directory, or the wrong --cluster" restore pg --latest --to "$scratch/r" --delta
 refuse "a directory with contents" 9 "is not empty" restore pg --latest --to "$scratch/r"
 cat "$scratch/control" >"$scratch/r/global/pg_control"
 equal "was left as it was" r

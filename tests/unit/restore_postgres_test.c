@@ -255,6 +255,7 @@ a_stopped_restore_is_not_a_whole_one(void **state)
     a->options.stop = &a->stop;
     a->stop = 1;
     ASSERT_CODE(run(a, &err), &err, HQ_E_INTERRUPTED);
+    assert_non_null(strstr(err.hint, "run the same command again"));
     assert_false(exists(a, "global/pg_control"));
     remove_data(a);
     a->stop = 0;
