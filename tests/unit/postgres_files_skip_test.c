@@ -46,14 +46,14 @@ test_unchanged(void **state)
     inherit(0, BLOCKS);
     assert_int_equal(files_unchanged(&unchanged, 0, BLOCKS), BLOCKS);
     assert_int_equal(files_unchanged(&unchanged, 10, 30), 20);
-    assert_int_equal(files_unchanged(&unchanged, 10, 25), 0); /* not worth it */
+    assert_int_equal(files_unchanged(&unchanged, 10, 11), 1);
     inherit(10, 40);
     assert_int_equal(files_unchanged(&unchanged, 0, BLOCKS), 0);
     assert_int_equal(files_unchanged(&unchanged, 12, BLOCKS), 28);
-    assert_int_equal(files_unchanged(&unchanged, 30, BLOCKS), 0);
+    assert_int_equal(files_unchanged(&unchanged, 30, BLOCKS), 10);
 }
 
-/* Stretches to be read end where it is worth to take over again, and nowhere else. */
+/* Stretches to be read end where there is something to take over again, and nowhere else. */
 static void
 test_changed(void **state)
 {
@@ -63,8 +63,9 @@ test_changed(void **state)
     inherit(10, 40);
     assert_int_equal(files_changed(&unchanged, 0, BLOCKS), 10);
     assert_int_equal(files_changed(&unchanged, 40, BLOCKS), 24);
-    inherit(10, 20);
-    assert_int_equal(files_changed(&unchanged, 0, BLOCKS), BLOCKS);
+    inherit(10, 11);
+    assert_int_equal(files_changed(&unchanged, 0, BLOCKS), 10);
+    assert_int_equal(files_changed(&unchanged, 11, BLOCKS), 53);
     inherit(0, BLOCKS);
     assert_int_equal(files_changed(&unchanged, 63, BLOCKS), 1);
 }
@@ -115,12 +116,34 @@ test_sample(void **state)
     assert_true(is_refuted(1500, false, false)); /* a server without checksums */
 }
 
+/* Asked for again when half of it is used up; never behind the end. */
+static void
+test_ahead(void **state)
+{
+    const uint64_t mib = 1 << 20, end = 12 * mib;
+    struct files_source source = {.file = {.fd = -1, .block_size = BLOCK}};
+    uint64_t asked = 0;
+
+    (void)state;
+    files_ahead(&source, 0, end, &asked);
+    assert_int_equal(asked, 8 * mib);
+    files_ahead(&source, 4 * mib - 1, end, &asked);
+    assert_int_equal(asked, 8 * mib);
+    files_ahead(&source, 4 * mib, end, &asked);
+    assert_int_equal(asked, 12 * mib);
+    files_ahead(&source, 11 * mib, end, &asked);
+    assert_int_equal(asked, 12 * mib);
+    files_ahead(&source, 100 * mib, 120 * mib, &asked); /* behind a long unread stretch */
+    assert_int_equal(asked, 108 * mib);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unchanged),
         cmocka_unit_test(test_changed),
+        cmocka_unit_test(test_ahead),
         cmocka_unit_test(test_sample),
     };
 

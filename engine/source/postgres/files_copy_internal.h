@@ -54,13 +54,15 @@ struct files_copy {
 
 /** Remember the first failure and let nobody begin anything new. */
 void files_copy_fail(struct files_copy *c, const struct hq_error *why);
-/**
- * How many of the blocks [@p block, @p end) can be taken from the parent unread: 0 where it is not
- * worth it.
- */
+/** How many of the blocks [@p block, @p end) from the first on can be the parent's, unread. */
 uint32_t files_unchanged(const struct files_source *source, uint32_t block, uint32_t end);
 /** How many of them are to be read before some that can be taken over; at least 1. */
 uint32_t files_changed(const struct files_source *source, uint32_t block, uint32_t end);
+/**
+ * Have the kernel read what will be read behind @p at, in a stretch that ends at @p end (bytes).
+ * *@p asked: how far it was asked to; 0 at first.
+ */
+void files_ahead(const struct files_source *source, uint64_t at, uint64_t end, uint64_t *asked);
 /**
  * Look at one of @p count blocks from @p block on that are about to be taken over unread. If WAL
  * changed it since the parent, the summary is refuted, loudly. Some calls look at nothing.

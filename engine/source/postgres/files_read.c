@@ -13,8 +13,7 @@
 /* The server writes a page with one call: what is torn is whole within microseconds. */
 enum {
     PAGE_TRIES = 5,
-    PAGE_TRY_AGAIN_MS = 10,
-    AHEAD_PIECES = 4
+    PAGE_TRY_AGAIN_MS = 10
 };
 
 /* Whether there is nothing but a hole from @p offset on for @p len bytes. */
@@ -87,7 +86,6 @@ int
 files_read(const struct files_file *file, uint64_t offset, size_t len, struct files_piece *piece,
            struct hq_error *err)
 {
-    uint64_t next = offset + len;
     size_t got = 0;
 
     memset(piece->damaged, 0, FILES_PIECE_BLOCKS_MAX * sizeof *piece->damaged);
@@ -97,9 +95,6 @@ files_read(const struct files_file *file, uint64_t offset, size_t len, struct fi
         memset(piece->bytes, 0, len);
         return 0;
     }
-    if (next < file->size)
-        (void)posix_fadvise(file->fd, (off_t)next, (off_t)AHEAD_PIECES * FILES_PIECE_BYTES,
-                            POSIX_FADV_WILLNEED);
     if (hq_io_pread(file->fd, piece->bytes, len, offset, &got, file->path, err) != 0)
         return -1;
     piece->ended = got < len;

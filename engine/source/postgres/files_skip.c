@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <inttypes.h>
 
 #include "base/io.h"
@@ -7,14 +8,18 @@
 #include "postgres/page.h"
 
 /*
- * Fewer blocks than SKIP_MIN are read along with their neighbours. One in SAMPLE_EVERY stretches of
- * unread blocks is looked into: enough that a summary which is wrong by rule, and not by one bit,
- * is found out by the first backups that use it.
+ * One in SAMPLE_EVERY stretches of unread blocks is looked into: enough that a summary which is
+ * wrong by rule, and not by one bit, is found out by the first backups that use it.
+ *
+ * A disk brings blocks with a gap of less than GAP_MIN between them in one go, and the kernel is
+ * asked for AHEAD bytes each time that half of what it was asked for is used up: often enough to
+ * keep a disk busy, and not so often that the asking costs (it looks for every page in its cache).
  */
 enum {
-    SKIP_MIN = 16,
     SAMPLE_EVERY = 8,
-    BLOCK_SIZE_MAX = 32768
+    BLOCK_SIZE_MAX = 32768,
+    GAP_MIN = 16,
+    AHEAD = 8 << 20
 };
 
 uint32_t
@@ -23,11 +28,9 @@ files_unchanged(const struct files_source *source, uint32_t block, uint32_t end)
     uint32_t first = source->file.first_block, at = block;
     uint32_t changed = hq_wal_summary_next(&source->changes, first + block, first + end) - first;
 
-    if (changed - block < SKIP_MIN)
-        return 0;
     while (at < changed && hq_backup_file_inheritable(source->into, at))
         at++;
-    return at - block < SKIP_MIN ? 0 : at - block;
+    return at - block;
 }
 
 uint32_t
@@ -38,6 +41,45 @@ files_changed(const struct files_source *source, uint32_t block, uint32_t end)
     while (at < end && files_unchanged(source, at, end) == 0)
         at++;
     return at - block;
+}
+
+static void
+ask_for(const struct files_file *file, uint64_t from, uint64_t to)
+{
+    (void)posix_fadvise(file->fd, (off_t)from, (off_t)(to - from), POSIX_FADV_WILLNEED);
+}
+
+static void
+ask_for_changed(const struct files_source *source, uint64_t from, uint64_t to)
+{
+    uint32_t size = source->file.block_size, first = source->file.first_block;
+    uint32_t end = first + (uint32_t)(to / size);
+    uint32_t at = hq_wal_summary_next(&source->changes, first + (uint32_t)(from / size), end);
+
+    while (at < end) {
+        uint32_t begin = at, last;
+
+        do {
+            last = at;
+            at = hq_wal_summary_next(&source->changes, last + 1, end);
+        } while (at < end && at - last <= GAP_MIN);
+        ask_for(&source->file, (uint64_t)(begin - first) * size,
+                (uint64_t)(last + 1 - first) * size);
+    }
+}
+
+void
+files_ahead(const struct files_source *source, uint64_t at, uint64_t end, uint64_t *asked)
+{
+    uint64_t from = *asked > at ? *asked : at, to = end - at < AHEAD ? end : at + AHEAD;
+
+    if (from - at > AHEAD / 2 || from >= to)
+        return;
+    if (source->summarized)
+        ask_for_changed(source, from, to);
+    else
+        ask_for(&source->file, from, to);
+    *asked = to;
 }
 
 /* The parent has every change before its start, and WAL from this backup's start on is replayed. */

@@ -76,7 +76,7 @@ copy_stretch(struct files_copy *c, struct hq_backup_lane *lane, const struct fil
     const struct files_source *source = task->source;
     const struct files_file *file = &source->file;
     uint32_t block = file->relation ? (uint32_t)(task->offset / file->block_size) : 0;
-    uint64_t at = task->offset;
+    uint64_t at = task->offset, asked = 0;
 
     if (hq_backup_lane_begin(lane, source->into, block, err) != 0)
         return -1;
@@ -84,6 +84,7 @@ copy_stretch(struct files_copy *c, struct hq_backup_lane *lane, const struct fil
     while (at < task->end && !piece->ended) {
         size_t len;
 
+        files_ahead(source, at, task->end, &asked);
         if (choose_piece(c, lane, source, &at, task->end, &len, err) != 0)
             return -1;
         if (len > 0 && copy_piece(c, lane, file, at, len, piece, err) != 0)
