@@ -5,8 +5,10 @@
 #include "base/clock.h"
 #include "restore/wal_inventory.h"
 
+/* A look is a listing: usually the second finds what is wanted, and an outage needs few. */
 enum {
-    WAL_POLL_MS = 1000,
+    FIRST_PAUSE_MS = 50,
+    LONGEST_PAUSE_MS = 1000,
     LOST_LOOKS = 3
 };
 
@@ -80,6 +82,7 @@ backup_wait_for_wal(struct hq_site *site, const struct hq_backup_job_options *op
                     const struct hq_root *root, struct hq_error *err)
 {
     int64_t deadline = hq_clock_monotonic_us() + (int64_t)site->config->wal.wait_timeout_ms * 1000;
+    int64_t pause_ms = FIRST_PAUSE_MS;
     unsigned lost = 0;
 
     for (;;) {
@@ -96,8 +99,9 @@ backup_wait_for_wal(struct hq_site *site, const struct hq_backup_job_options *op
             return fail_lost(root, lsn, err);
         if (hq_clock_monotonic_us() >= deadline)
             return fail_late(site, root, lsn, err);
-        if (!hq_clock_sleep_ms(WAL_POLL_MS, options->stop))
+        if (!hq_clock_sleep_ms(pause_ms, options->stop))
             return hq_fail(err, HQ_E_INTERRUPTED, "stopped while waiting for the WAL of backup %s",
                            root->backup);
+        pause_ms = 2 * pause_ms < LONGEST_PAUSE_MS ? 2 * pause_ms : LONGEST_PAUSE_MS;
     }
 }

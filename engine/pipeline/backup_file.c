@@ -68,6 +68,7 @@ hq_backup_file_new(struct hq_backup_writer *w, const struct hq_backup_file_optio
         if (inheritance_new(w->options.parent, options, &file->inheritance, err) != 0)
             goto fail;
         hq_backup_parent_range(w->options.parent, &file->inherit_from, &file->inherit_to);
+        file->flags_unlogged = hq_backup_parent_flags_unlogged(w->options.parent);
     }
     enlist(w, file);
     *out = file;

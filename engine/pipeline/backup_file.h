@@ -32,6 +32,7 @@ struct hq_backup_file {
     uint64_t verify_before;
     struct inheritance *inheritance;   /**< NULL: nothing to inherit from */
     uint64_t inherit_from, inherit_to; /**< LSNs of pages that may be the parent's */
+    bool flags_unlogged;               /**< an all-visible page's sum decides besides */
 
     /* Guarded by the writer's lock. */
     unsigned holds;

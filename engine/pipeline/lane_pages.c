@@ -87,7 +87,7 @@ is_parents(struct hq_backup_lane *lane, const uint8_t *page, uint32_t *chunk, ui
         !inheritance_find(file->inheritance, &lane->cursor, lane->next_block, chunk, slot) ||
         *chunk == HQ_PAGE_RUN_ZERO)
         return false;
-    return !hq_page_all_visible(page) ||
+    return !file->flags_unlogged || !hq_page_all_visible(page) ||
            inheritance_sum_is(file->inheritance, *chunk, *slot,
                               hq_page_sum(lane->writer->ids, page, file->block_size));
 }

@@ -668,6 +668,12 @@ all_visible_pages_are_compared(void **state)
     back_up(f, r, "20260701T010000Z-00000002", true, &second);
     assert_int_equal(second.statistics.inherited_pages, 90);
     (void)compare(f, &second, r);
+    hq_root_clear(&second.root);
+    /* With checksums the flag has an LSN of its own, and LSNs say all. */
+    first.root.checksums = true;
+    use_parent(f, &first);
+    back_up(f, r, "20260701T020000Z-00000003", true, &second);
+    assert_int_equal(second.statistics.inherited_pages, 100);
     no_parent(f);
     free(r);
     hq_root_clear(&first.root);

@@ -35,8 +35,8 @@ mix(uint32_t lanes[LANES], const uint32_t values[LANES])
     }
 }
 
-uint16_t
-hq_page_checksum(const uint8_t *page, uint32_t block_size, uint32_t block)
+static inline uint16_t
+checksum(const uint8_t *page, uint32_t block_size, uint32_t block)
 {
     uint32_t lanes[LANES], row[LANES];
     uint32_t sum = 0;
@@ -55,6 +55,25 @@ hq_page_checksum(const uint8_t *page, uint32_t block_size, uint32_t block)
         sum ^= lanes[i];
     /* Never zero, so that a page without a checksum can't pass for one with. */
     return (uint16_t)((sum ^ block) % 65535 + 1);
+}
+
+/* SSE2, which every x86-64 has, lacks the multiplication of 32-bit lanes that AVX2 has. */
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static uint16_t
+checksum_avx2(const uint8_t *page, uint32_t block_size, uint32_t block)
+{
+    return checksum(page, block_size, block);
+}
+#endif
+
+uint16_t
+hq_page_checksum(const uint8_t *page, uint32_t block_size, uint32_t block)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2"))
+        return checksum_avx2(page, block_size, block);
+#endif
+    return checksum(page, block_size, block);
 }
 
 bool

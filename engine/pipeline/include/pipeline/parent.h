@@ -6,8 +6,8 @@
  * checkpoint that began the parent wrote every change before its start; the page was not changed
  * since, or its LSN would be newer. One flag changes without an LSN where there are neither
  * checksums nor wal_log_hints, and must not be lost, for the visibility map says the same of the
- * page: PD_ALL_VISIBLE. A page that has it is compared with the parent's page sum besides. The
- * rule holds only within one history of the cluster: whoever
+ * page: PD_ALL_VISIBLE. Without checksums a page that has it is compared with the parent's page sum
+ * besides. The rule holds only within one history of the cluster: whoever
  * makes a parent has made sure of it (engine/backup_parent.h), and per file says so.
  *
  * Memory   some 150 bytes for each relation file of the parent, and metadata packs as
@@ -57,6 +57,8 @@ int hq_backup_parent_each(struct hq_backup_parent *parent, hq_parent_file_fn *ea
                           struct hq_error *err) HQ_MUST_CHECK;
 /** Pages with an LSN from the first on (lower ones are no LSN of WAL), and below the second. */
 void hq_backup_parent_range(const struct hq_backup_parent *parent, uint64_t *from, uint64_t *to);
+/** Whether a page may have been called all-visible since, without a new LSN. */
+bool hq_backup_parent_flags_unlogged(const struct hq_backup_parent *parent);
 /** When the parent began, by the server's clock; 0: not known. */
 int64_t hq_backup_parent_started(const struct hq_backup_parent *parent);
 
