@@ -2,8 +2,7 @@
  * @file stages.c
  * How fast one core does each step of a backup and of a restore: a table in Markdown.
  *
- *     stages [FILE...]     the bytes of each file, its first 64 MiB; pages of 8 KiB, as a
- * relation's
+ *     bench_stages [FILE...]     the first 64 MiB of each file; pages of 8 KiB, as a relation's
  *
  * Without a file two kinds of pages are made: pgbench's rows, which are mostly filler, and clinical
  * JSON documents. Each step runs over blocks of one size until it has taken 0.2 s of CPU, three

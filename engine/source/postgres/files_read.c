@@ -44,41 +44,57 @@ files_piece_clear(struct files_piece *piece)
     *piece = (struct files_piece){0};
 }
 
-static int
-check_page(const struct files_file *file, uint32_t block, uint8_t *page, bool *damaged,
-           struct hq_error *err)
+static bool
+is_valid(const struct files_file *file, uint32_t block, const uint8_t *page)
 {
-    uint32_t number = file->first_block + block;
+    return hq_page_checksum_valid(page, file->block_size, file->first_block + block);
+}
 
-    for (int i = 0; !hq_page_checksum_valid(page, file->block_size, number); i++) {
-        size_t got = 0;
+static int
+read_again(const struct files_file *file, uint32_t block, uint8_t *page, struct hq_error *err)
+{
+    size_t got = 0;
 
-        if (i == PAGE_TRIES) {
-            *damaged = hq_page_lsn(page) < file->start_lsn;
-            return 0;
-        }
-        if (i > 0)
-            (void)hq_clock_sleep_ms(PAGE_TRY_AGAIN_MS, NULL);
-        if (hq_io_pread(file->fd, page, file->block_size, (uint64_t)block * file->block_size, &got,
-                        file->path, err) != 0)
-            return -1;
-        memset(page + got, 0, file->block_size - got);
-    }
+    if (hq_io_pread(file->fd, page, file->block_size, (uint64_t)block * file->block_size, &got,
+                    file->path, err) != 0)
+        return -1;
+    memset(page + got, 0, file->block_size - got);
     return 0;
 }
 
+/*
+ * Pages that fail are read again together: a file that is damaged as a whole must not cost a wait
+ * for each of its pages.
+ */
 static int
 check_pages(const struct files_file *file, uint64_t offset, struct files_piece *piece,
             struct hq_error *err)
 {
-    uint32_t first = (uint32_t)(offset / file->block_size);
-    size_t count = piece->len / file->block_size;
+    uint32_t first = (uint32_t)(offset / file->block_size), size = file->block_size;
+    uint32_t count = (uint32_t)(piece->len / size), failing = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        if (check_page(file, first + (uint32_t)i, piece->bytes + i * file->block_size,
-                       &piece->damaged[i], err) != 0)
-            return -1;
+    for (uint32_t i = 0; i < count; i++) {
+        piece->damaged[i] = !is_valid(file, first + i, piece->bytes + (size_t)i * size);
+        failing += piece->damaged[i];
     }
+    for (int try = 0; failing > 0 && try < PAGE_TRIES; try++) {
+        if (try > 0)
+            (void)hq_clock_sleep_ms(PAGE_TRY_AGAIN_MS, NULL);
+        for (uint32_t i = 0; i < count; i++) {
+            uint8_t *page = piece->bytes + (size_t)i * size;
+
+            if (!piece->damaged[i])
+                continue;
+            if (read_again(file, first + i, page, err) != 0)
+                return -1;
+            piece->damaged[i] = !is_valid(file, first + i, page);
+            failing -= !piece->damaged[i];
+        }
+    }
+    /* What is newer than the start WAL brings in full. */
+    for (uint32_t i = 0; failing > 0 && i < count; i++)
+        piece->damaged[i] =
+            piece->damaged[i] && hq_page_lsn(piece->bytes + (size_t)i * size) < file->start_lsn;
     return 0;
 }
 
