@@ -164,8 +164,8 @@ if [ $# -gt 0 ]; then
     run_steps "$@"
 else
     run_steps format build
-    lane 1 unit storage push store_away files continuity governor crash fuzz &
-    lane 2 docs main versions failover recovery summary torture interop &
+    lane 1 unit storage push store_away files continuity governor crash &
+    lane 2 docs main versions failover recovery summary torture interop fuzz &
     wait
     count_lane 1
     count_lane 2
