@@ -168,6 +168,13 @@ backup_parent_changes(struct hq_site *site, const struct hq_backup_job_options *
     return 0;
 }
 
+/* The server's start is known: compare_positions() made sure. */
+static bool
+is_same_run(const struct weighing *w)
+{
+    return w->out->before.server_started_us == w->instance->started_us;
+}
+
 /* Whether the disk can have been put back since the parent. */
 static int
 prove_history(const struct weighing *w, struct hq_error *err)
@@ -178,7 +185,7 @@ prove_history(const struct weighing *w, struct hq_error *err)
     if (hq_catalog_backup_note(w->site->catalog, parent->cluster, parent->backup, &w->out->before,
                                err) != 0)
         return -1;
-    if (w->out->before.server_started_us == w->instance->started_us)
+    if (is_same_run(w))
         return 1;
     if (backup_parent_changes(w->site, w->options, w->out, w->system->flush_lsn, &changes, err) !=
         0)
@@ -200,7 +207,8 @@ open_parent(const struct weighing *w, struct hq_error *err)
                                                      .catalog = w->site->catalog,
                                                      .root = &w->out->root,
                                                      .server_clock_us =
-                                                         w->out->before.server_clock_us};
+                                                         w->out->before.server_clock_us,
+                                                     .same_run = is_same_run(w)};
 
     if (hq_backup_parent_new(&options, &w->out->pages, err) != 0)
         return trouble(w, "the last backup's list of files can't be read", err);

@@ -181,14 +181,11 @@ hq_backup_parent_range(const struct hq_backup_parent *p, uint64_t *from, uint64_
     *to = p->options.root->start_lsn;
 }
 
-/*
- * wal_log_hints has the same effect as checksums, but may have been off in between. A parent has
- * the checksum setting that the server has.
- */
+/* Between two runs pg_checksums may have turned them off and on again, which leaves no trace. */
 bool
 hq_backup_parent_flags_unlogged(const struct hq_backup_parent *p)
 {
-    return !p->options.root->checksums;
+    return !p->options.root->checksums || !p->options.same_run;
 }
 
 int64_t

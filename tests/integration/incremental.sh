@@ -108,4 +108,18 @@ still live; take
 check "pages of it are then" test "$(visible live)" -gt 100
 check "others are still taken over" inherited 100
 restore_copy "a server without checksums" && same "and the backup has as many" "$(visible live)" "$(visible copy)"
+
+echo "== the same while checksums are off between two backups that have them"
+checksums() { pg_stop live fast; must as "$pg_bin/pg_checksums" "--$1" -D "$scratch/live" --no-sync; pg_start live; }
+checksums enable
+sql live -c "DROP TABLE seen" -c "CREATE TABLE seen AS SELECT g AS a, repeat(md5(g::text), 5) AS b FROM generate_series(1, 20000) g" \
+    -c "SELECT count(*) FROM seen" >/dev/null
+still live; take
+checksums disable
+sql live -c "VACUUM seen"
+checksums enable
+still live; take
+check "pages are taken over" inherited 100
+check "pages of the table are all-visible" test "$(visible live)" -gt 100
+restore_copy "checksums off for a while" && same "and the backup knows all of them" "$(visible live)" "$(visible copy)"
 exit 0

@@ -135,7 +135,7 @@ static void
 use_parent(struct fixture *f, const struct run *run)
 {
     const struct hq_backup_parent_options options = {
-        .repository = &f->writer, .catalog = f->catalog, .root = &run->root};
+        .repository = &f->writer, .catalog = f->catalog, .root = &run->root, .same_run = true};
     struct hq_error err = {0};
 
     hq_backup_parent_free(f->parent);

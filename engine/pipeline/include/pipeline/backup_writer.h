@@ -7,11 +7,12 @@
  * that gets one stream of bytes hands them to the functions below, and the writer's workers, which
  * have a lane each, do the rest:
  *
- *     source thread: _file_begin, _data, _skip…, _file_end, _entry… -> jobs (a stretch or chunk
- * each) workers:       check pages, compare with the parent, compress, identify, drop what is
- * known, seal into their own open pack uploaders:     put finished packs; now and then publish an
- * index of them last of a file: page map and page sums -> metadata pack _finish:       manifest ->
- * metadata packs -> index -> caller: root
+ *     source thread: _file_begin, _data and _skip…, _file_end, _entry… -> jobs
+ *     workers:       check pages, compare with the parent, compress, identify, drop what is known,
+ *                    seal into their own open pack
+ *     uploaders:     put finished packs; now and then publish an index of them
+ *     last of a file: page map and page sums -> metadata pack
+ *     _finish:       manifest -> metadata packs -> index -> caller: root
  *
  * Nothing refers to a pack before its put returned: what a crash leaves is garbage (§14).
  * Threads  _entry and _inherit: any. _file_begin to _file_end and _finish: one, the source's.

@@ -6,8 +6,8 @@
  * checkpoint that began the parent wrote every change before its start; the page was not changed
  * since, or its LSN would be newer. One flag changes without an LSN where there are neither
  * checksums nor wal_log_hints, and must not be lost, for the visibility map says the same of the
- * page: PD_ALL_VISIBLE. Without checksums a page that has it is compared with the parent's page sum
- * besides. The rule holds only within one history of the cluster: whoever
+ * page: PD_ALL_VISIBLE. A page that has it is compared with the parent's page sum besides, unless
+ * there were checksums all the time. The rule holds only within one history of the cluster: whoever
  * makes a parent has made sure of it (engine/backup_parent.h), and per file says so.
  *
  * Memory   some 150 bytes for each relation file of the parent, and metadata packs as
@@ -27,6 +27,7 @@ struct hq_backup_parent_options {
     struct hq_catalog *catalog;             /**< synchronised; borrowed */
     const struct hq_root *root;             /**< the parent's, with its chunks; borrowed */
     int64_t server_clock_us;                /**< the server's when the parent began; 0: unknown */
+    bool same_run; /**< the server was not started anew since: checksums are as they were */
 };
 
 /** A file of the parent: relation files, and PG_VERSION of each database. */
