@@ -6,8 +6,25 @@
 #include <string.h>
 
 enum {
-    SMALLEST_CAPACITY = 64
+    SMALLEST_CAPACITY = 64,
+    ALIGNED_CAPACITY = 64 << 10
 };
+
+void *
+hq_memory(size_t bytes)
+{
+    size_t whole;
+
+    if (__builtin_add_overflow(bytes, (size_t)HQ_MEMORY_ALIGNMENT - 1, &whole))
+        return NULL;
+    return aligned_alloc(HQ_MEMORY_ALIGNMENT, whole - whole % HQ_MEMORY_ALIGNMENT);
+}
+
+static uint8_t *
+resize(struct hq_buf *b, size_t cap)
+{
+    return b->data == NULL && cap >= ALIGNED_CAPACITY ? hq_memory(cap) : realloc(b->data, cap);
+}
 
 /* Allocate at least @p need bytes, doubling so that appending stays linear. */
 static bool
@@ -21,10 +38,10 @@ set_capacity(struct hq_buf *b, size_t need)
     /* need is at most SIZE_MAX / 2 + 1, so the doubling can't wrap. */
     while (cap < need)
         cap *= 2;
-    data = realloc(b->data, cap);
+    data = resize(b, cap);
     if (data == NULL && cap > need) {
         cap = need;
-        data = realloc(b->data, cap);
+        data = resize(b, cap);
     }
     if (data == NULL) {
         b->failed = true;

@@ -36,7 +36,7 @@ make_room(struct hq_backup_lane *lane, struct hq_error *err)
         return 0;
     free(g->copy);
     g->copy_bytes = 0;
-    if ((g->copy = malloc(wanted)) == NULL)
+    if ((g->copy = hq_memory(wanted)) == NULL)
         return hq_fail(err, HQ_E_NOMEM, "room for %zu bytes of pages", wanted);
     g->copy_bytes = wanted;
     return 0;

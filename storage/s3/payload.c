@@ -50,7 +50,7 @@ hash_body(const struct hq_s3_payload *payload, EVP_MD_CTX *sha256, EVP_MD_CTX *m
     const uint8_t *memory = payload->body->data;
     HQ_FREE uint8_t *buffer = NULL;
 
-    if (memory == NULL && payload->size > 0 && (buffer = malloc(STEP_BYTES)) == NULL)
+    if (memory == NULL && payload->size > 0 && (buffer = hq_memory(STEP_BYTES)) == NULL)
         return hq_fail(err, HQ_E_NOMEM, "checksum");
     for (uint64_t at = 0; at < payload->size;) {
         size_t step = payload->size - at < STEP_BYTES ? (size_t)(payload->size - at) : STEP_BYTES;

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -73,6 +74,29 @@ appending_grows(void **state)
     start = hq_buf_grow(&b, 3);
     assert_ptr_equal(start, b.data + 40000);
     assert_int_equal(b.len, 40003);
+}
+
+/* The kernel copies to just behind a page's begin much slower; direct I/O refuses it. */
+static void
+what_begins_large_begins_at_a_page(void **state)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf b = {0};
+    struct hq_error err;
+    void *memory = hq_memory(4097);
+
+    (void)state;
+    assert_non_null(memory);
+    assert_int_equal((uintptr_t)memory % HQ_MEMORY_ALIGNMENT, 0);
+    free(memory);
+    assert_null(hq_memory(SIZE_MAX - 1));
+    for (size_t size = 1 << 20; size <= 64 << 20; size *= 4) {
+        assert_int_equal(hq_buf_reserve(&b, size, &err), 0);
+        assert_int_equal((uintptr_t)b.data % HQ_MEMORY_ALIGNMENT, 0);
+        hq_buf_put_zero(&b, size);
+        assert_int_equal(hq_buf_check(&b, "b", &err), 0);
+        hq_buf_clear(&b);
+    }
 }
 
 static void
@@ -259,6 +283,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(integers_are_little_endian),
         cmocka_unit_test(appending_grows),
+        cmocka_unit_test(what_begins_large_begins_at_a_page),
         cmocka_unit_test(an_empty_append_has_an_address),
         cmocka_unit_test(a_limit_holds_to_the_byte),
         cmocka_unit_test(absurd_sizes_fail),

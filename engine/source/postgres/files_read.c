@@ -28,7 +28,7 @@ is_hole(const struct files_file *file, uint64_t offset, size_t len)
 int
 files_piece_init(struct files_piece *piece, struct hq_error *err)
 {
-    *piece = (struct files_piece){.bytes = malloc(FILES_PIECE_BYTES),
+    *piece = (struct files_piece){.bytes = hq_memory(FILES_PIECE_BYTES),
                                   .damaged = calloc(FILES_PIECE_BLOCKS_MAX, sizeof(bool))};
     if (piece->bytes != NULL && piece->damaged != NULL)
         return 0;
