@@ -9,12 +9,9 @@
 
 #include "base/cleanup.h"
 #include "base/crashpoint.h"
-#include "base/io.h"
 #include "posix_internal.h"
 
 enum {
-    COPY_BUFFER = 1 << 20,
-    COPY_RANGE_MAX = 1 << 30,
     NAME_TRIES = 16
 };
 
@@ -63,60 +60,10 @@ temporary_drop(struct temporary *t)
     hq_auto_close(&t->tmp_fd);
 }
 
-/* Copy through memory from @p done on; what ends early is the caller's fault. */
-static int
-copy_by_reading(const struct hq_body *body, uint64_t done, int fd, struct hq_error *err)
-{
-    HQ_FREE uint8_t *buffer = malloc(COPY_BUFFER);
-
-    if (buffer == NULL)
-        return hq_fail(err, HQ_E_NOMEM, "buffer");
-    while (done < body->size) {
-        uint64_t left = body->size - done;
-        size_t want = left < COPY_BUFFER ? (size_t)left : COPY_BUFFER;
-        size_t got;
-        if (hq_io_pread(body->fd, buffer, want, done, &got, "body", err) != 0)
-            return -1;
-        if (got < want)
-            return hq_fail(err, HQ_E_USAGE, "the file sent has %llu bytes, not %llu",
-                           (unsigned long long)(done + got), (unsigned long long)body->size);
-        if (hq_io_write(fd, buffer, got, HQ_POSIX_TMP, err) != 0)
-            return -1;
-        done += got;
-    }
-    return 0;
-}
-
-/*
- * Let the kernel copy, or share extents. Where it can't (other file system, odd file), or says the
- * source ended, reading does the rest and finds the true reason.
- */
-static int
-copy_file(const struct hq_body *body, int fd, struct hq_error *err)
-{
-    uint64_t done = 0;
-
-    while (done < body->size) {
-        uint64_t left = body->size - done;
-        loff_t from = (loff_t)done;
-        ssize_t n = copy_file_range(body->fd, &from, fd, NULL,
-                                    left < COPY_RANGE_MAX ? (size_t)left : COPY_RANGE_MAX, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return copy_by_reading(body, done, fd, err);
-        done += (uint64_t)n;
-    }
-    return 0;
-}
-
 static int
 write_body(struct temporary *t, const struct hq_body *body, struct hq_error *err)
 {
-    int rc = body->data != NULL ? hq_io_write(t->fd, body->data, body->size, HQ_POSIX_TMP, err)
-                                : copy_file(body, t->fd, err);
-
-    if (rc != 0)
+    if (hq_posix_write(t->fd, body, err) != 0)
         return -1;
     /* Before the rename: else a power cut may leave the name on an empty file. */
     if (fsync(t->fd) != 0)
