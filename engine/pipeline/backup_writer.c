@@ -68,7 +68,7 @@ hq_backup_writer_new(const struct hq_backup_writer_options *options, struct hq_b
     pthread_mutex_init(&w->index_lock, NULL);
     hq_chunker_init(&w->chunker, options->repository->keyring, &options->repository->chunking);
     if ((w->ids = hq_chunk_ids_new(options->repository->keyring, err)) == NULL ||
-        (w->jobs = hq_queue_new(2 * (size_t)options->workers + 1, free, err)) == NULL ||
+        (w->jobs = hq_queue_new(2 * (size_t)options->workers + 1, job_free, err)) == NULL ||
         (w->packs = hq_queue_new(1, drop_pack, err)) == NULL ||
         stage_init(&w->metadata, w, HQ_PACK_METADATA, err) != 0 || start_threads(w, err) != 0) {
         hq_backup_writer_free(w);
@@ -119,6 +119,8 @@ hq_backup_writer_free(struct hq_backup_writer *w)
     free(w->records);
     id_set_clear(&w->stored);
     hq_buf_clear(&w->pending);
+    for (size_t i = 0; i < w->spare_count; i++)
+        hq_buf_clear(&w->spares[i]);
     free(w->skips);
     stage_clear(&w->metadata);
     hq_chunk_ids_free(w->ids);
@@ -126,6 +128,29 @@ hq_backup_writer_free(struct hq_backup_writer *w)
     pthread_mutex_destroy(&w->metadata_lock);
     pthread_mutex_destroy(&w->lock);
     free(w);
+}
+
+void
+writer_give_spare(struct hq_backup_writer *w, struct hq_buf *b)
+{
+    pthread_mutex_lock(&w->lock);
+    if (b->data != NULL && w->spare_count < WRITER_SPARES) {
+        b->len = 0;
+        w->spares[w->spare_count++] = *b;
+        *b = (struct hq_buf){0};
+    }
+    pthread_mutex_unlock(&w->lock);
+    hq_buf_clear(b);
+}
+
+int
+writer_take_spare(struct hq_backup_writer *w, size_t bytes, struct hq_buf *b, struct hq_error *err)
+{
+    pthread_mutex_lock(&w->lock);
+    if (w->spare_count > 0)
+        *b = w->spares[--w->spare_count];
+    pthread_mutex_unlock(&w->lock);
+    return hq_buf_reserve(b, bytes, err);
 }
 
 int

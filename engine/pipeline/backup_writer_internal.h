@@ -25,10 +25,16 @@ struct skip {
 struct job {
     struct hq_backup_file *file; /**< a hold on it */
     uint32_t number;             /**< the stretch's first block, or the chunk's number */
-    size_t len;
-    const uint8_t *bytes; /**< behind the skips */
+    struct hq_buf bytes;
+    struct skip *skips;
     size_t skip_count;
-    struct skip skips[];
+};
+/** Of one `struct job`, whatever it holds. */
+void job_free(void *job);
+
+enum {
+    /** Memory of stretches that are stored is used again: the kernel clears what it hands out. */
+    WRITER_SPARES = 4
 };
 
 struct hq_backup_writer {
@@ -53,7 +59,9 @@ struct hq_backup_writer {
     uint64_t published_entries;
     struct record **records;
     size_t record_count, record_cap;
-    struct hq_backup_file *files; /**< those under way, a list */
+    struct hq_backup_file *files;        /**< those under way, a list */
+    struct hq_buf spares[WRITER_SPARES]; /**< empty, with room for a stretch */
+    size_t spare_count;
     bool failed;
     struct hq_error failure;
 
@@ -70,6 +78,11 @@ struct hq_backup_writer {
 void writer_fail(struct hq_backup_writer *w, const struct hq_error *why);
 /** 0, or -1 with the failure of whoever failed first. */
 int writer_check(struct hq_backup_writer *w, struct hq_error *err) HQ_MUST_CHECK;
+/** Take memory back that was a stretch's; @p b is empty and without any then. */
+void writer_give_spare(struct hq_backup_writer *w, struct hq_buf *b);
+/** Memory for a stretch of @p bytes, new where there is none to spare. @pre @p b has none. */
+int writer_take_spare(struct hq_backup_writer *w, size_t bytes, struct hq_buf *b,
+                      struct hq_error *err) HQ_MUST_CHECK;
 void *writer_work(void *writer);
 void *writer_upload(void *writer);
 /** Wait for the workers (jobs closed), or for the uploaders (packs closed). */

@@ -16,7 +16,7 @@ store_chunk(struct hq_backup_lane *lane, const struct job *job, struct hq_error 
 {
     struct hq_id id;
 
-    if (stage_store(&lane->stage, HQ_CHUNK_DATA, job->bytes, job->len, &id, err) != 0)
+    if (stage_store(&lane->stage, HQ_CHUNK_DATA, job->bytes.data, job->bytes.len, &id, err) != 0)
         return hq_error_prefix(err, "%s", job->file->record->entry.path);
     pthread_mutex_lock(&lane->writer->lock);
     job->file->record->refs[job->number].id = id;
@@ -31,10 +31,14 @@ store_pages(struct hq_backup_lane *lane, const struct job *job, uint32_t from, u
 {
     const struct hq_backup_file *file = job->file;
     uint32_t size = file->block_size, count = to - from;
-    const uint8_t *pages = job->bytes + (size_t)from * size;
-    bool *damaged = calloc((size_t)count + 1, sizeof *damaged);
+    const uint8_t *pages;
+    bool *damaged;
     int failed;
 
+    if (count == 0)
+        return 0;
+    pages = job->bytes.data + (size_t)from * size;
+    damaged = calloc(count, sizeof *damaged);
     if (damaged == NULL)
         return hq_fail(err, HQ_E_NOMEM, "stretch of %u pages", count);
     for (uint32_t i = 0; file->verify_before > 0 && i < count; i++)
@@ -48,7 +52,8 @@ store_pages(struct hq_backup_lane *lane, const struct job *job, uint32_t from, u
 static int
 store_stretch(struct hq_backup_lane *lane, const struct job *job, struct hq_error *err)
 {
-    uint32_t block = job->number, page = 0, end = (uint32_t)(job->len / job->file->block_size);
+    uint32_t block = job->number, page = 0,
+             end = (uint32_t)(job->bytes.len / job->file->block_size);
 
     if (hq_backup_lane_begin(lane, job->file, block, err) != 0)
         return -1;
@@ -77,7 +82,9 @@ work(struct hq_backup_writer *w, struct hq_backup_lane *lane, struct hq_error *e
         bool pages = job->file->record->entry.type == HQ_ENTRY_RELATION;
         int failed = (pages ? store_stretch : store_chunk)(lane, job, err);
 
-        free(job);
+        if (pages)
+            writer_give_spare(w, &job->bytes);
+        job_free(job);
         if (failed != 0)
             return -1;
     }

@@ -7,6 +7,7 @@
 
 #include "backup_session.h"
 #include "base/clock.h"
+#include "crypto/aead.h"
 #include "datadir_names.h"
 #include "files_copy_internal.h"
 
@@ -92,6 +93,7 @@ files_copy_new(const struct files_copy_options *options, struct files_copy **out
     if (c == NULL)
         return hq_fail(err, HQ_E_NOMEM, "a copy");
     c->options = *options;
+    hq_random(&c->sample_seed, sizeof c->sample_seed);
     pthread_mutex_init(&c->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -42,8 +42,10 @@ struct files_copy {
     size_t tablespace_cap;
     int64_t looked_us; /**< when the session was last looked at */
     atomic_uint next_lane;
-    atomic_ullong done;  /**< bytes read, or known without */
-    atomic_bool refuted; /**< a page had changed that the summary of WAL does not name */
+    atomic_ullong done; /**< bytes read, or known without */
+    uint64_t sample_seed;
+    atomic_ullong sampled; /**< how often files_sample() was called */
+    atomic_bool refuted;   /**< a page had changed that the summary of WAL does not name */
 
     pthread_mutex_t lock; /**< guards what follows */
     pthread_cond_t ended;

@@ -1,9 +1,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
+#include <xxhash.h>
 
 #include "base/io.h"
 #include "base/log.h"
-#include "crypto/aead.h"
 #include "files_copy_internal.h"
 #include "postgres/page.h"
 
@@ -97,13 +97,13 @@ files_sample(struct files_copy *c, const struct files_source *source, uint32_t b
 {
     const struct files_file *file = &source->file;
     uint8_t page[BLOCK_SIZE_MAX];
-    uint32_t random[2], at;
+    uint64_t number = atomic_fetch_add(&c->sampled, 1);
+    uint64_t random = XXH3_64bits_withSeed(&number, sizeof number, c->sample_seed);
+    uint32_t at = block + (uint32_t)(random >> 32) % count;
     size_t got = 0;
 
-    hq_random(random, sizeof random);
-    if (random[0] % SAMPLE_EVERY != 0)
+    if ((uint32_t)random % SAMPLE_EVERY != 0)
         return 0;
-    at = block + random[1] % count;
     if (hq_io_pread(file->fd, page, file->block_size, (uint64_t)at * file->block_size, &got,
                     source->path, err) != 0)
         return -1;
