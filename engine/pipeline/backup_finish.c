@@ -30,7 +30,7 @@ cut_manifest(struct stage *stage, const struct hq_chunker *chunker, struct hq_bu
         if (array_grow(&chunks, root_cap, root->chunk_count, sizeof *root->chunks, err) != 0)
             return -1;
         root->chunks = chunks;
-        if (stage_store(stage, HQ_CHUNK_MANIFEST, stream->data + consumed, len,
+        if (stage_store(stage, HQ_CHUNK_MANIFEST, HQ_CONTENT_ANY, stream->data + consumed, len,
                         &root->chunks[root->chunk_count], err) != 0)
             return -1;
         root->chunk_count++;

@@ -190,7 +190,7 @@ writer_store_metadata(struct hq_backup_writer *w, enum hq_chunk_kind kind, const
     int failed;
 
     pthread_mutex_lock(&w->metadata_lock);
-    failed = stage_store(&w->metadata, kind, raw, len, id, err);
+    failed = stage_store(&w->metadata, kind, HQ_CONTENT_ANY, raw, len, id, err);
     pthread_mutex_unlock(&w->metadata_lock);
     return failed;
 }

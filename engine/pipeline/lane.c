@@ -72,7 +72,7 @@ lane_drain(struct hq_backup_lane *lane, bool last, struct hq_error *err)
         size_t len = hq_chunker_cut(chunker, bytes, lane->pending.len - consumed);
         struct hq_id id;
 
-        if (stage_store(&lane->stage, HQ_CHUNK_DATA, bytes, len, &id, err) != 0 ||
+        if (stage_store(&lane->stage, HQ_CHUNK_DATA, HQ_CONTENT_ANY, bytes, len, &id, err) != 0 ||
             record_add_ref(lane->file->record, (uint32_t)len, &id, err) != 0)
             return hq_error_prefix(err, "%s", lane->file->record->entry.path);
         consumed += len;

@@ -15,8 +15,9 @@ lane_flush_pages(struct hq_backup_lane *lane, struct hq_error *err)
     if (count == 0)
         return 0;
     g->count = 0;
-    if (stage_store(&lane->stage, HQ_CHUNK_PAGES, g->pages, (size_t)count * block_size, &id, err) !=
-        0)
+    if (stage_store(&lane->stage, HQ_CHUNK_PAGES,
+                    hq_page_is_index(g->pages, block_size) ? HQ_CONTENT_INDEX : HQ_CONTENT_ANY,
+                    g->pages, (size_t)count * block_size, &id, err) != 0)
         return hq_error_prefix(err, "%s", lane->file->record->entry.path);
     for (uint32_t i = 0; i < count; i++)
         hq_buf_put_u64(&fragment->sums, hq_page_sum(lane->writer->ids,

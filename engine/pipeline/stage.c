@@ -58,8 +58,8 @@ add_frame(struct stage *s, enum hq_chunk_kind kind, enum hq_codec codec, size_t 
 }
 
 int
-stage_store(struct stage *s, enum hq_chunk_kind kind, const void *raw, size_t len, struct hq_id *id,
-            struct hq_error *err)
+stage_store(struct stage *s, enum hq_chunk_kind kind, enum hq_content content, const void *raw,
+            size_t len, struct hq_id *id, struct hq_error *err)
 {
     const struct hq_chunk_ids *ids = s->writer->ids;
     enum hq_codec codec;
@@ -72,7 +72,7 @@ stage_store(struct stage *s, enum hq_chunk_kind kind, const void *raw, size_t le
         if (claimed <= 0)
             return claimed;
     }
-    if (hq_compress(s->compressor, raw, len, &s->frame, &codec, err) != 0)
+    if (hq_compress(s->compressor, content, raw, len, &s->frame, &codec, err) != 0)
         return -1;
     if (kind == HQ_CHUNK_PAGES) {
         hq_chunk_id(ids, kind, s->frame.data, s->frame.len, id);

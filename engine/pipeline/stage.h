@@ -22,8 +22,8 @@ int stage_init(struct stage *s, struct hq_backup_writer *w, enum hq_pack_type ty
                struct hq_error *err) HQ_MUST_CHECK;
 void stage_clear(struct stage *s);
 /** Identify the bytes and store them unless the repository has them. */
-int stage_store(struct stage *s, enum hq_chunk_kind kind, const void *raw, size_t len,
-                struct hq_id *id, struct hq_error *err) HQ_MUST_CHECK;
+int stage_store(struct stage *s, enum hq_chunk_kind kind, enum hq_content content, const void *raw,
+                size_t len, struct hq_id *id, struct hq_error *err) HQ_MUST_CHECK;
 /** Hand the open pack, if any, to the uploaders. */
 int stage_flush(struct stage *s, struct hq_error *err) HQ_MUST_CHECK;
 

@@ -16,7 +16,8 @@ store_chunk(struct hq_backup_lane *lane, const struct job *job, struct hq_error 
 {
     struct hq_id id;
 
-    if (stage_store(&lane->stage, HQ_CHUNK_DATA, job->bytes.data, job->bytes.len, &id, err) != 0)
+    if (stage_store(&lane->stage, HQ_CHUNK_DATA, HQ_CONTENT_ANY, job->bytes.data, job->bytes.len,
+                    &id, err) != 0)
         return hq_error_prefix(err, "%s", job->file->record->entry.path);
     pthread_mutex_lock(&lane->writer->lock);
     job->file->record->refs[job->number].id = id;

@@ -4,7 +4,19 @@
 
 #include "repository_internal.h"
 
+enum {
+    TUNED_LEVEL = 1,
+    HASH_LOG = 13, /* 32 KiB */
+    MATCH_BY_LEVEL = 0,
+    MATCH_SHORT = 5,
+    MATCH_LONG = 7, /* of this level, where there is more than 256 KiB */
+    SAMPLE_BYTES = 16 << 10,
+    /* Shorter matches take longer: what they save must be worth it. */
+    SAVED_PERCENT_MIN = 5
+};
+
 struct hq_compressor {
+    int level;
     ZSTD_CCtx *compress;
     ZSTD_DCtx *decompress;
     struct hq_buf scratch;
@@ -21,8 +33,11 @@ hq_compressor_new(int level, struct hq_error *err)
     c->compress = ZSTD_createCCtx();
     c->decompress = ZSTD_createDCtx();
     if (c->compress == NULL || c->decompress == NULL ||
-        ZSTD_isError(ZSTD_CCtx_setParameter(c->compress, ZSTD_c_compressionLevel, level)))
+        ZSTD_isError(ZSTD_CCtx_setParameter(c->compress, ZSTD_c_compressionLevel, level)) ||
+        (level == TUNED_LEVEL &&
+         ZSTD_isError(ZSTD_CCtx_setParameter(c->compress, ZSTD_c_hashLog, HASH_LOG))))
         goto fail;
+    c->level = level;
     return c;
 
 fail:
@@ -48,9 +63,54 @@ hq_compressor_scratch(struct hq_compressor *c)
     return &c->scratch;
 }
 
+/* Shortest match from now on. */
+static void
+set_match(struct hq_compressor *c, int length)
+{
+    size_t rc = ZSTD_CCtx_setParameter(c->compress, ZSTD_c_minMatch, length);
+
+    assert(!ZSTD_isError(rc));
+    (void)rc;
+}
+
+/* Both ways of the first pages; the bytes alone decide, so that equal chunks stay equal. */
+static int
+better_match(struct hq_compressor *c, const void *raw, size_t len, struct hq_buf *out)
+{
+    size_t sample = len < SAMPLE_BYTES ? len : SAMPLE_BYTES, longer, shorter;
+
+    set_match(c, MATCH_LONG);
+    longer = ZSTD_compress2(c->compress, out->data, out->cap, raw, sample);
+    set_match(c, MATCH_SHORT);
+    shorter = ZSTD_compress2(c->compress, out->data, out->cap, raw, sample);
+    /* A failure will be met again, and reported, with the whole. */
+    if (ZSTD_isError(longer) || ZSTD_isError(shorter))
+        return MATCH_LONG;
+    return shorter * 100 <= longer * (100 - SAVED_PERCENT_MIN) ? MATCH_SHORT : MATCH_LONG;
+}
+
+static void
+tune(struct hq_compressor *c, enum hq_content content, const void *raw, size_t len,
+     struct hq_buf *room)
+{
+    if (c->level != TUNED_LEVEL)
+        return;
+    switch (content) {
+    case HQ_CONTENT_ANY:
+        set_match(c, MATCH_BY_LEVEL);
+        break;
+    case HQ_CONTENT_RECORDS:
+        set_match(c, MATCH_SHORT);
+        break;
+    case HQ_CONTENT_INDEX:
+        set_match(c, better_match(c, raw, len, room));
+        break;
+    }
+}
+
 int
-hq_compress(struct hq_compressor *c, const void *raw, size_t len, struct hq_buf *out,
-            enum hq_codec *codec, struct hq_error *err)
+hq_compress(struct hq_compressor *c, enum hq_content content, const void *raw, size_t len,
+            struct hq_buf *out, enum hq_codec *codec, struct hq_error *err)
 {
     size_t bound = ZSTD_compressBound(len);
     uint8_t *frame;
@@ -60,6 +120,7 @@ hq_compress(struct hq_compressor *c, const void *raw, size_t len, struct hq_buf 
     /* Room for the worst case keeps zstd on its fast path; what is kept never exceeds len. */
     if ((frame = hq_buf_grow(out, bound)) == NULL)
         return hq_buf_check(out, "compressed frame", err);
+    tune(c, content, raw, len, out);
     got = ZSTD_compress2(c->compress, frame, bound, raw, len);
     if (ZSTD_isError(got))
         return hq_fail(err, HQ_E_NOMEM, "compress %zu bytes: %s", len, ZSTD_getErrorName(got));

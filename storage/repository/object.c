@@ -89,7 +89,7 @@ hq_object_seal(const struct hq_repository *repository, enum hq_object_type type,
                        HQ_OBJECT_RAW_MAX);
     if ((c = hq_compressor_new(OBJECT_LEVEL, err)) == NULL)
         return -1;
-    rc = hq_compress(c, body, len, &frame, &codec, err);
+    rc = hq_compress(c, HQ_CONTENT_ANY, body, len, &frame, &codec, err);
     hq_compressor_free(c);
     if (rc != 0)
         return -1;

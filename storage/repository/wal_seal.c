@@ -77,7 +77,7 @@ put_frame(struct sealer *s, struct hq_wal_frame *frame, const uint8_t *raw, stru
     size_t ad_len;
     uint8_t *to;
 
-    if (hq_compress(s->c, raw, frame->raw, content, &codec, err) != 0)
+    if (hq_compress(s->c, HQ_CONTENT_RECORDS, raw, frame->raw, content, &codec, err) != 0)
         return -1;
     frame->codec = (uint8_t)codec;
     hq_buf_put_u32(out,

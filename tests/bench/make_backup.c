@@ -94,7 +94,7 @@ add(struct out *o, enum hq_chunk_kind kind, const void *raw, size_t len)
 
     if (p->writer == NULL)
         must((p->writer = hq_pack_writer_new(o->repository, p->type, &err)) == NULL);
-    must(hq_compress(o->codec, raw, len, &frame, &codec, &err));
+    must(hq_compress(o->codec, HQ_CONTENT_ANY, raw, len, &frame, &codec, &err));
     hq_chunk_id(o->ids, kind, kind == HQ_CHUNK_PAGES ? frame.data : raw,
                 kind == HQ_CHUNK_PAGES ? frame.len : len, &id);
     must(hq_pack_writer_add(p->writer, &id, kind, codec, (uint32_t)len, frame.data, frame.len,

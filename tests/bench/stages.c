@@ -89,7 +89,7 @@ step_fast(struct shop *s, size_t number, const uint8_t *block, struct hq_error *
     enum hq_codec codec;
 
     (void)number;
-    return hq_compress(s->fast, block, s->block, &s->out, &codec, err);
+    return hq_compress(s->fast, HQ_CONTENT_ANY, block, s->block, &s->out, &codec, err);
 }
 
 static int
@@ -98,7 +98,7 @@ step_better(struct shop *s, size_t number, const uint8_t *block, struct hq_error
     enum hq_codec codec;
 
     (void)number;
-    return hq_compress(s->better, block, s->block, &s->out, &codec, err);
+    return hq_compress(s->better, HQ_CONTENT_ANY, block, s->block, &s->out, &codec, err);
 }
 
 static int
@@ -202,7 +202,8 @@ prepare(struct shop *s, struct hq_error *err)
         uint8_t nonce[HQ_NONCE_BYTES];
         uint8_t *out;
 
-        if (hq_compress(s->fast, block, s->block, &s->frames[i], &s->codecs[i], err) != 0)
+        if (hq_compress(s->fast, HQ_CONTENT_ANY, block, s->block, &s->frames[i], &s->codecs[i],
+                        err) != 0)
             return -1;
         s->sealed[i].len = 0;
         out = hq_buf_grow(&s->sealed[i], s->block + HQ_TAG_BYTES);

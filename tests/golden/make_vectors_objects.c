@@ -25,7 +25,7 @@ add(struct maker *m, struct hq_pack_writer *w, json_t *plain, enum hq_chunk_kind
     enum hq_codec codec;
     struct hq_id id;
 
-    need(m, hq_compress(m->compressor, raw, len, &frame, &codec, &m->err));
+    need(m, hq_compress(m->compressor, HQ_CONTENT_ANY, raw, len, &frame, &codec, &m->err));
     if (kind == HQ_CHUNK_PAGES)
         hq_chunk_id(m->ids, kind, frame.data, frame.len, &id);
     else

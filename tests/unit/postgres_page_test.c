@@ -58,6 +58,8 @@ test_known_pages(void **state)
         assert_false(hq_page_checksum_valid(page, BLOCK, known[i].block + 1));
         assert_int_equal(hq_page_lsn(page), known[i].lsn);
         assert_false(hq_page_is_zero(page, BLOCK));
+        /* The last of them is of an index. */
+        assert_int_equal(hq_page_is_index(page, BLOCK), i + 1 == sizeof known / sizeof known[0]);
     }
 }
 

@@ -49,7 +49,7 @@ check_round_trip(struct fixture *f, const uint8_t *raw, size_t len, enum hq_code
     struct hq_error err = {0};
     enum hq_codec codec;
 
-    ASSERT_OK(hq_compress(f->compressor, raw, len, &frame, &codec, &err), &err);
+    ASSERT_OK(hq_compress(f->compressor, HQ_CONTENT_ANY, raw, len, &frame, &codec, &err), &err);
     assert_int_equal(codec, expected);
     assert_true(frame.len <= len);
     ASSERT_OK(hq_decompress(f->compressor, codec, frame.data, frame.len, len, &back, &err), &err);
@@ -73,6 +73,72 @@ compression_round_trips(void **state)
     check_round_trip(f, raw, sizeof raw, HQ_CODEC_NONE);
 }
 
+static size_t
+compressed_len(int level, enum hq_content content, const void *raw, size_t len)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf frame = {0}, back = {0};
+    struct hq_error err = {0};
+    struct hq_compressor *c = hq_compressor_new(level, &err);
+    enum hq_codec codec;
+    size_t got;
+
+    assert_non_null(c);
+    /* What was compressed before leaves nothing behind. */
+    ASSERT_OK(
+        hq_compress(c, HQ_CONTENT_RECORDS, "aaaaaaaaaaaaaaaaaaaaaaaa", 24, &frame, &codec, &err),
+        &err);
+    ASSERT_OK(hq_compress(c, content, raw, len, &frame, &codec, &err), &err);
+    ASSERT_OK(hq_decompress(c, codec, frame.data, frame.len, len, &back, &err), &err);
+    assert_memory_equal(back.data, raw, len);
+    got = frame.len;
+    hq_compressor_free(c);
+    return got;
+}
+
+/* A B-tree over a counter: six bytes of row address, two of size, eight of key; last ones first. */
+static void
+fill_index(uint8_t *raw, size_t len)
+{
+    for (size_t i = 0; i + 16 <= len; i += 16) {
+        uint64_t key = (len - i) / 16;
+
+        hq_set_u32(raw + i, (uint32_t)(key / 61) << 16);
+        hq_set_u32(raw + i + 4, (uint32_t)(key % 61 + 1) | 16U << 16);
+        hq_set_u64(raw + i + 8, key);
+    }
+}
+
+static void
+content_decides_how_long_matches_are(void **state)
+{
+    static uint8_t index[1 << 19], text[1 << 19];
+    static const char *const words[] = {"glucose in serum, ", "creatinine, ", "final, ",
+                                        "Patient/"};
+    size_t plain;
+
+    (void)state;
+    fill_index(index, sizeof index);
+    for (size_t at = 0, i = 0; at < sizeof text; i++) {
+        const char *word = words[(i * 2654435761U >> 7) % 4];
+
+        for (; *word != '\0' && at < sizeof text; word++)
+            text[at++] = (uint8_t)*word;
+    }
+    plain = compressed_len(1, HQ_CONTENT_ANY, index, sizeof index);
+    assert_true(compressed_len(1, HQ_CONTENT_INDEX, index, sizeof index) < plain * 19 / 20);
+    assert_true(compressed_len(1, HQ_CONTENT_RECORDS, index, sizeof index) < plain * 19 / 20);
+    plain = compressed_len(1, HQ_CONTENT_ANY, text, sizeof text);
+    assert_int_equal(compressed_len(1, HQ_CONTENT_INDEX, text, sizeof text), plain);
+    /* Other levels are zstd's. */
+    plain = compressed_len(3, HQ_CONTENT_ANY, index, sizeof index);
+    assert_int_equal(compressed_len(3, HQ_CONTENT_INDEX, index, sizeof index), plain);
+    for (int content = HQ_CONTENT_ANY; content <= HQ_CONTENT_INDEX; content++)
+        for (int level = 1; level <= 19; level += 3)
+            for (size_t len = 1; len < 40000; len = 2 * len + 1)
+                (void)compressed_len(level, (enum hq_content)content, index, len);
+}
+
 static void
 refuses_wrong_lengths(void **state)
 {
@@ -83,7 +149,8 @@ refuses_wrong_lengths(void **state)
     enum hq_codec codec;
     uint8_t raw[1000] = {0};
 
-    ASSERT_OK(hq_compress(f->compressor, raw, sizeof raw, &frame, &codec, &err), &err);
+    ASSERT_OK(hq_compress(f->compressor, HQ_CONTENT_ANY, raw, sizeof raw, &frame, &codec, &err),
+              &err);
     for (size_t len = 0; len < 1100; len++)
         if (len != sizeof raw) {
             ASSERT_CODE(hq_decompress(f->compressor, codec, frame.data, frame.len, len, &out, &err),
@@ -112,7 +179,8 @@ takes_one_frame_only(void **state)
     ZSTD_CCtx *c = ZSTD_createCCtx();
     size_t len;
 
-    ASSERT_OK(hq_compress(f->compressor, raw, sizeof raw, &frame, &codec, &err), &err);
+    ASSERT_OK(hq_compress(f->compressor, HQ_CONTENT_ANY, raw, sizeof raw, &frame, &codec, &err),
+              &err);
     hq_buf_put(&two, frame.data, frame.len);
     hq_buf_put(&two, frame.data, frame.len);
     ASSERT_CODE(
@@ -140,9 +208,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knows_kinds),         FIXTURE_TEST(ids_have_a_domain),
-        FIXTURE_TEST(compression_round_trips), FIXTURE_TEST(refuses_wrong_lengths),
+        cmocka_unit_test(knows_kinds),
+        FIXTURE_TEST(ids_have_a_domain),
+        FIXTURE_TEST(compression_round_trips),
+        FIXTURE_TEST(refuses_wrong_lengths),
         FIXTURE_TEST(takes_one_frame_only),
+        cmocka_unit_test(content_decides_how_long_matches_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

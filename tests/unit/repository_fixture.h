@@ -113,7 +113,7 @@ add_chunk(struct fixture *f, struct hq_pack_writer *w, enum hq_chunk_kind kind, 
     enum hq_codec codec;
     struct hq_id id;
 
-    ASSERT_OK(hq_compress(f->compressor, raw, len, &frame, &codec, &err), &err);
+    ASSERT_OK(hq_compress(f->compressor, HQ_CONTENT_ANY, raw, len, &frame, &codec, &err), &err);
     if (kind == HQ_CHUNK_PAGES)
         hq_chunk_id(f->ids, kind, frame.data, frame.len, &id);
     else

@@ -11,6 +11,7 @@ enum {
     CHECKSUM = 8,
     FLAGS = 10,
     ALL_VISIBLE = 4,
+    SPECIAL = 16,
     LANES = 32,
     ROW = LANES * 4
 };
@@ -105,4 +106,12 @@ bool
 hq_page_all_visible(const uint8_t *page)
 {
     return (hq_get_u16(page + FLAGS) & ALL_VISIBLE) != 0;
+}
+
+bool
+hq_page_is_index(const uint8_t *page, uint32_t block_size)
+{
+    uint16_t special = hq_get_u16(page + SPECIAL);
+
+    return special > 0 && special < block_size;
 }

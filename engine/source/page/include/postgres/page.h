@@ -23,6 +23,8 @@ bool hq_page_damaged(const uint8_t *page, uint32_t block_size, uint32_t block, u
 uint64_t hq_page_lsn(const uint8_t *page);
 /** PD_ALL_VISIBLE: the visibility map calls all rows of this heap page visible to everybody. */
 bool hq_page_all_visible(const uint8_t *page);
+/** Whether the page ends with space for an access method: pages of indexes (and sequences) do. */
+bool hq_page_is_index(const uint8_t *page, uint32_t block_size);
 bool hq_page_is_zero(const uint8_t *page, uint32_t block_size);
 
 #endif
