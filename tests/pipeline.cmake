@@ -7,5 +7,7 @@ target_compile_definitions(pipeline_chunker_test PRIVATE
 hq_unit(pipeline_writer DEPENDS hq_pipeline hq_restore hq_storage_memory)
 target_sources(pipeline_writer_test PRIVATE unit/fixture.c)
 
-hq_unit(pipeline_parent DEPENDS hq_pipeline hq_restore hq_storage_memory)
-target_sources(pipeline_parent_test PRIVATE unit/fixture.c)
+foreach(name IN ITEMS pages skips wear losses)
+    hq_unit(pipeline_parent_${name} DEPENDS hq_pipeline hq_restore hq_storage_memory)
+    target_sources(pipeline_parent_${name}_test PRIVATE unit/fixture.c unit/parent_fixture.c)
+endforeach()
