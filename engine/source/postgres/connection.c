@@ -322,6 +322,23 @@ hq_pg_connect(const struct hq_pg_options *options, struct hq_pg **out, struct hq
 }
 
 int
+hq_pg_connect_sql(const struct hq_pg_options *options, const char *host, struct hq_pg **out,
+                  struct hq_error *err)
+{
+    struct hq_pg_options sql = *options;
+
+    sql.database = "postgres";
+    if (hq_pg_connect(&sql, out, err) != 0)
+        return -1;
+    if (strcmp((*out)->place, host) == 0)
+        return 0;
+    hq_fail(err, HQ_E_TRANSIENT, "%s answers, not %s", (*out)->place, host);
+    hq_pg_close(*out);
+    *out = NULL;
+    return -1;
+}
+
+int
 hq_pg_find_newer(const struct hq_pg_options *options, struct hq_pg_newer *newer,
                  const atomic_int *stop, struct hq_error *err)
 {

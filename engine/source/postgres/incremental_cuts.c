@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "postgres_internal.h"
 
@@ -94,7 +93,6 @@ int
 hq_pg_cuts_ask(const struct hq_pg_options *server, const char *host, uint64_t from_lsn,
                struct hq_pg_cuts **out, struct hq_error *err)
 {
-    struct hq_pg_options sql = *server;
     HQ_AUTO(hq_auto_result)
     PGresult *rows = NULL;
     struct hq_pg *pg = NULL;
@@ -108,13 +106,9 @@ hq_pg_cuts_ask(const struct hq_pg_options *server, const char *host, uint64_t fr
              " WHERE s.end_lsn > '%" PRIX32 "/%" PRIX32 "' AND c.is_limit_block"
              " AND c.relblocknumber > 0 GROUP BY 1, 2, 3, 4 LIMIT %d",
              (uint32_t)(from_lsn >> 32), (uint32_t)from_lsn, CUTS_MAX + 1);
-    sql.database = "postgres";
-    if (hq_pg_connect(&sql, &pg, err) != 0)
+    if (hq_pg_connect_sql(server, host, &pg, err) != 0)
         return -1;
-    if (strcmp(pg->place, host) != 0)
-        failed = hq_fail(err, HQ_E_TRANSIENT, "%s answers, not %s", pg->place, host);
-    else
-        failed = hq_pg_command(pg, question, 0, &rows, err);
+    failed = hq_pg_command(pg, question, 0, &rows, err);
     if (failed == 0)
         failed = read_rows(rows, out, err);
     hq_pg_close(pg);

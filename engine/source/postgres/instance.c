@@ -1,6 +1,3 @@
-#include <stdio.h>
-#include <string.h>
-
 #include "postgres/instance.h"
 #include "postgres_internal.h"
 
@@ -28,20 +25,15 @@ hq_pg_instance(const struct hq_pg_options *options, const char *host, struct hq_
         " (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint,"
         " CASE WHEN pg_catalog.pg_is_in_recovery()"
         " THEN coalesce(pg_catalog.pg_last_wal_replay_lsn(), '0/0') END";
-    struct hq_pg_options sql = *options;
     HQ_AUTO(hq_auto_result)
     PGresult *result = NULL;
     struct hq_pg *pg = NULL;
     int failed;
 
     *out = (struct hq_pg_instance){0};
-    sql.database = "postgres";
-    if (hq_pg_connect(&sql, &pg, err) != 0)
+    if (hq_pg_connect_sql(options, host, &pg, err) != 0)
         return -1;
-    if (strcmp(pg->place, host) != 0)
-        failed = hq_fail(err, HQ_E_TRANSIENT, "%s answers, not %s", pg->place, host);
-    else
-        failed = hq_pg_command(pg, question, 3, &result, err);
+    failed = hq_pg_command(pg, question, 3, &result, err);
     if (failed == 0)
         failed = read_instance(result, out, err);
     hq_pg_close(pg);

@@ -35,6 +35,14 @@ hq_auto_result(PGresult **result)
 }
 
 /**
+ * A connection for SQL to the server at @p host, as struct hq_pg_system names it: to the database
+ * "postgres" unless the connection string names one. Errors as hq_pg_connect(); TRANSIENT when
+ * another host answers.
+ */
+int hq_pg_connect_sql(const struct hq_pg_options *options, const char *host, struct hq_pg **out,
+                      struct hq_error *err) HQ_MUST_CHECK;
+
+/**
  * Wait until the server has sent something (or closed the connection).
  * @return 1 when there may be something to consume: under TLS also after 200 ms of silence, because
  * bytes may wait in the library's own buffer, so a caller with a time limit keeps it itself;
