@@ -24,26 +24,18 @@ hq_catalog_add_backup(struct hq_catalog *c, const struct hq_root *r, struct hq_e
 }
 
 static void
-take_text(sqlite3_stmt *stmt, int column, char *out, size_t size)
-{
-    const char *text = (const char *)sqlite3_column_text(stmt, column);
-
-    snprintf(out, size, "%s", text == NULL ? "" : text);
-}
-
-static void
 take_root(sqlite3_stmt *s, struct hq_root *r)
 {
     *r = (struct hq_root){0};
-    take_text(s, 1, r->cluster, sizeof r->cluster);
-    take_text(s, 2, r->backup, sizeof r->backup);
-    take_text(s, 3, r->parent, sizeof r->parent);
+    db_text(s, 1, r->cluster, sizeof r->cluster);
+    db_text(s, 2, r->backup, sizeof r->backup);
+    db_text(s, 3, r->parent, sizeof r->parent);
     r->started_us = sqlite3_column_int64(s, 4);
     r->finished_us = sqlite3_column_int64(s, 5);
-    take_text(s, 6, r->host, sizeof r->host);
-    take_text(s, 7, r->program, sizeof r->program);
-    take_text(s, 8, r->writer.name, sizeof r->writer.name);
-    take_text(s, 9, r->mode, sizeof r->mode);
+    db_text(s, 6, r->host, sizeof r->host);
+    db_text(s, 7, r->program, sizeof r->program);
+    db_text(s, 8, r->writer.name, sizeof r->writer.name);
+    db_text(s, 9, r->mode, sizeof r->mode);
     r->version_number = (uint32_t)sqlite3_column_int64(s, 10);
     r->system_identifier = (uint64_t)sqlite3_column_int64(s, 11);
     r->timeline = (uint32_t)sqlite3_column_int64(s, 12);

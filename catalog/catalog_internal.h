@@ -44,6 +44,8 @@ int db_run(struct hq_catalog *c, sqlite3_stmt *stmt, struct hq_error *err) HQ_MU
 /** Prepare, bind, run once. */
 int db_do(struct hq_catalog *c, struct hq_error *err, const char *sql, const char *types,
           ...) HQ_MUST_CHECK;
+/** Column @p column of the row as text, cut to @p size; "" for NULL. */
+void db_text(sqlite3_stmt *stmt, int column, char *out, size_t size);
 
 static inline void
 db_finalize(sqlite3_stmt **stmt)

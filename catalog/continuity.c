@@ -1,6 +1,3 @@
-#include <stdio.h>
-#include <string.h>
-
 #include "base/cleanup.h"
 #include "catalog_internal.h"
 
@@ -59,14 +56,6 @@ catalog_add_audit(struct hq_catalog *c, const char *name, const struct hq_audit_
 }
 
 static void
-take_text(sqlite3_stmt *stmt, int column, char *out, size_t size)
-{
-    const char *text = (const char *)sqlite3_column_text(stmt, column);
-
-    snprintf(out, size, "%s", text == NULL ? "" : text);
-}
-
-static void
 take_record(sqlite3_stmt *s, struct hq_audit_record *r)
 {
     *r = (struct hq_audit_record){
@@ -77,11 +66,11 @@ take_record(sqlite3_stmt *s, struct hq_audit_record *r)
         .from_lsn = (uint64_t)sqlite3_column_int64(s, 9),
         .to_lsn = (uint64_t)sqlite3_column_int64(s, 10),
     };
-    take_text(s, 0, r->cluster, sizeof r->cluster);
-    take_text(s, 3, r->who, sizeof r->who);
-    take_text(s, 4, r->host, sizeof r->host);
-    take_text(s, 5, r->program, sizeof r->program);
-    take_text(s, 6, r->reason, sizeof r->reason);
+    db_text(s, 0, r->cluster, sizeof r->cluster);
+    db_text(s, 3, r->who, sizeof r->who);
+    db_text(s, 4, r->host, sizeof r->host);
+    db_text(s, 5, r->program, sizeof r->program);
+    db_text(s, 6, r->reason, sizeof r->reason);
 }
 
 int

@@ -1,4 +1,5 @@
 #include <stdarg.h>
+#include <stdio.h>
 
 #include "base/cleanup.h"
 #include "catalog_internal.h"
@@ -118,4 +119,12 @@ db_do(struct hq_catalog *c, struct hq_error *err, const char *sql, const char *t
     result = bind_all(c, stmt, err, types, args);
     va_end(args);
     return result != 0 ? -1 : db_run(c, stmt, err);
+}
+
+void
+db_text(sqlite3_stmt *stmt, int column, char *out, size_t size)
+{
+    const char *text = (const char *)sqlite3_column_text(stmt, column);
+
+    snprintf(out, size, "%s", text == NULL ? "" : text);
 }

@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -70,7 +69,7 @@ take_range(sqlite3_stmt *s, struct hq_wal_range *range)
         .first_commit_us = sqlite3_column_int64(s, 5),
         .last_commit_us = sqlite3_column_int64(s, 6),
     };
-    snprintf(range->cluster, sizeof range->cluster, "%s", (const char *)sqlite3_column_text(s, 0));
+    db_text(s, 0, range->cluster, sizeof range->cluster);
 }
 
 int
