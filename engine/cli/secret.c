@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -145,4 +146,16 @@ hq_secret_read(const struct hq_secret_source *source, struct hq_buf *secret, str
                             "passphrase",
                             source->variable);
     return -1;
+}
+
+int
+hq_secret_read_passphrase(void *context, const char *path, struct hq_buf *secret,
+                          struct hq_error *err)
+{
+    struct hq_secret_source source = {.file = context, .variable = "HQ_PASSPHRASE_FILE"};
+    char prompt[512];
+
+    snprintf(prompt, sizeof prompt, "Passphrase of %s", path);
+    source.prompt = prompt;
+    return hq_secret_read(&source, secret, err);
 }

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "cli/secret.h"
 
 int
 command_open_site(const struct hq_command_line *line, struct hq_site *site, struct hq_error *err)
@@ -69,17 +68,6 @@ command_progress_report(void *context, uint64_t done, uint64_t total)
     if (done > p->done)
         hq_progress_add(p->bar, done - p->done);
     p->done = done;
-}
-
-int
-command_ask_passphrase(void *context, const char *path, struct hq_buf *out, struct hq_error *err)
-{
-    struct hq_secret_source source = {.file = context, .variable = "HQ_PASSPHRASE_FILE"};
-    char prompt[512];
-
-    snprintf(prompt, sizeof prompt, "Passphrase of %s", path);
-    source.prompt = prompt;
-    return hq_secret_read(&source, out, err);
 }
 
 const char *

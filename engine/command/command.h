@@ -35,10 +35,6 @@ int command_open_synced(const struct hq_command_line *line, struct hq_site *site
 int command_each_cluster(struct hq_catalog *catalog, hq_catalog_cluster_fn *each, void *context,
                          struct hq_error *err) HQ_MUST_CHECK;
 
-/** A hq_passphrase_fn: @p context is the name of the passphrase's file, or NULL to be asked. */
-int command_ask_passphrase(void *context, const char *path, struct hq_buf *out,
-                           struct hq_error *err) HQ_MUST_CHECK;
-
 /** Who runs this program, for records: behind sudo the person, else the user's name or number. */
 const char *command_user(char out[HQ_AUDIT_WHO_MAX + 1]);
 

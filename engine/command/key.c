@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/output.h"
+#include "cli/secret.h"
 #include "command.h"
 
 struct key_values {
@@ -31,7 +32,7 @@ run_key_sidecar(const struct hq_command_line *line, struct hq_error *err)
     int failed;
 
     if (hq_crypto_init(err) != 0 ||
-        hq_keyring_load(v->restore_key, command_ask_passphrase,
+        hq_keyring_load(v->restore_key, hq_secret_read_passphrase,
                         (void *)(uintptr_t)v->passphrase_file, &restore, err) != 0)
         return -1;
     failed = hq_keyring_make_sidecar(restore, v->writer, &sidecar, err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "cli/output.h"
+#include "cli/secret.h"
 #include "command.h"
 
 struct verify_values {
@@ -123,7 +124,7 @@ verify_with_key(const struct hq_command_line *line, const struct hq_site *site,
     struct hq_keyring *keyring;
     int failed = -1;
 
-    if (hq_keyring_load(v->key, command_ask_passphrase, (void *)(uintptr_t)v->passphrase_file,
+    if (hq_keyring_load(v->key, hq_secret_read_passphrase, (void *)(uintptr_t)v->passphrase_file,
                         &keyring, err) != 0)
         return -1;
     repository = hq_repository_open(site->store, keyring, site->config->region, err);

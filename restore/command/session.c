@@ -13,17 +13,6 @@ enum {
 };
 
 static int
-ask(void *context, const char *path, struct hq_buf *out, struct hq_error *err)
-{
-    struct hq_secret_source source = {.file = context, .variable = "HQ_PASSPHRASE_FILE"};
-    char prompt[512];
-
-    snprintf(prompt, sizeof prompt, "Passphrase of %s", path);
-    source.prompt = prompt;
-    return hq_secret_read(&source, out, err);
-}
-
-static int
 read_credential(const char *path, struct hq_buf *out, const char **text, struct hq_error *err)
 {
     if (path == NULL)
@@ -39,7 +28,8 @@ read_credential(const char *path, struct hq_buf *out, const char **text, struct 
 static int
 load_key(const struct common_values *v, struct hq_keyring **out, struct hq_error *err)
 {
-    if (hq_keyring_load(v->key, ask, (void *)(uintptr_t)v->passphrase_file, out, err) == 0)
+    if (hq_keyring_load(v->key, hq_secret_read_passphrase, (void *)(uintptr_t)v->passphrase_file,
+                        out, err) == 0)
         return 0;
     if (err->code == HQ_E_MISSING)
         (void)hq_error_hint(err, "--key names the restore key file that `hq-backup init` made: the "

@@ -31,6 +31,12 @@ struct hq_secret_source {
  */
 int hq_secret_read(const struct hq_secret_source *source, struct hq_buf *secret,
                    struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * The passphrase of the key file @p path, as hq_keyring_load() asks for it: @p context is the name
+ * of the passphrase's file; NULL: the one that $HQ_PASSPHRASE_FILE names, else the terminal's.
+ */
+int hq_secret_read_passphrase(void *context, const char *path, struct hq_buf *secret,
+                              struct hq_error *err) HQ_MUST_CHECK;
 /** Overwrite, unlock and free. NULL and an empty buffer are no-ops. */
 void hq_secret_clear(struct hq_buf *secret);
 
