@@ -156,16 +156,24 @@ start_query_state(struct hq_server *server, struct start_state *out, struct hq_e
     return 1;
 }
 
+/* A connection for what can't wait until the server answers. */
+static int
+require(struct hq_server *server, struct hq_error *err)
+{
+    int ready = ensure(server, err);
+
+    if (ready == 0)
+        return hq_fail(err, HQ_E_SERVER, "the server in %s does not answer", server->directory);
+    return ready < 0 ? -1 : 0;
+}
+
 int
 start_query_promote(struct hq_server *server, struct hq_error *err)
 {
-    int ready = ensure(server, err);
     PGresult *result;
 
-    if (ready <= 0)
-        return ready < 0 ? -1
-                         : hq_fail(err, HQ_E_SERVER, "the server in %s does not answer",
-                                   server->directory);
+    if (require(server, err) != 0)
+        return -1;
     result = ask(server, "SELECT pg_promote(false)", err);
     if (result == NULL)
         return hq_error_prefix(err, "promote");
@@ -177,13 +185,10 @@ int
 start_query_promoted(struct hq_server *server, uint32_t *timeline, uint64_t *lsn,
                      struct hq_error *err)
 {
-    int ready = ensure(server, err);
     PGresult *result;
 
-    if (ready <= 0)
-        return ready < 0 ? -1
-                         : hq_fail(err, HQ_E_SERVER, "the server in %s does not answer",
-                                   server->directory);
+    if (require(server, err) != 0)
+        return -1;
     result = ask(server,
                  "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),"
                  " pg_current_wal_lsn()::text",
