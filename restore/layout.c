@@ -19,7 +19,7 @@ layout_clear(struct layout *layout)
     window_clear(&layout->window);
     hq_chunk_reader_free(layout->reader);
     hq_chunk_ids_free(layout->ids);
-    free(layout->apart);
+    free(layout->place_bytes);
     if (layout->lock >= 0)
         (void)close(layout->lock);
 }
@@ -30,20 +30,6 @@ layout_progress(struct layout *layout, uint64_t bytes)
     layout->done_bytes += bytes;
     if (bytes > 0 && layout->options->progress != NULL)
         layout->options->progress(layout->options->context, layout->done_bytes, layout->bytes);
-}
-
-/* Where a file lies on disk decides which file system it has to fit on. */
-static void
-add_apart(struct layout *layout, const struct hq_entry *entry)
-{
-    const struct hq_root *root = &layout->plan->root;
-    uint32_t oid;
-
-    if (layout_tablespace_of(entry->path, &oid) == NULL)
-        return;
-    for (size_t i = 0; i < root->tablespace_count; i++)
-        if (root->tablespaces[i].oid == oid)
-            layout->apart[i] += entry->size;
 }
 
 /** What a survey passes entries on to. */
@@ -64,7 +50,8 @@ survey_entry(const struct hq_entry *entry, void *context, struct hq_error *err)
     }
     if (entry->type == HQ_ENTRY_FILE || entry->type == HQ_ENTRY_RELATION) {
         s->layout->bytes += entry->size;
-        add_apart(s->layout, entry);
+        /* Where a file lies on disk decides which file system it has to fit on. */
+        s->layout->place_bytes[layout_place(&s->layout->plan->root, entry->path)] += entry->size;
         s->layout->result->files++;
     }
     return s->each != NULL ? s->each(entry, s->context, err) : 0;
@@ -75,8 +62,9 @@ layout_survey(struct layout *layout, hq_entry_fn *each, void *context, struct hq
 {
     struct survey s = {.layout = layout, .each = each, .context = context};
 
-    layout->apart = calloc(layout->plan->root.tablespace_count + 1, sizeof *layout->apart);
-    if (layout->apart == NULL)
+    layout->place_bytes =
+        calloc(layout->plan->root.tablespace_count + 1, sizeof *layout->place_bytes);
+    if (layout->place_bytes == NULL)
         return hq_fail(err, HQ_E_NOMEM, "sizes of tablespaces");
     if (hq_manifest_read(layout->reader, &layout->plan->root, survey_entry, &s, err) != 0)
         return -1;

@@ -27,9 +27,9 @@ struct layout {
     uid_t server_uid; /**< PG_VERSION's in the manifest: who the server runs as */
     gid_t server_gid;
     bool chown;
-    uint64_t bytes;      /**< of all files */
-    uint64_t *apart;     /**< of these in each tablespace of the backup, in its order; owned */
-    uint64_t done_bytes; /**< as told to options->progress */
+    uint64_t bytes;        /**< of all files */
+    uint64_t *place_bytes; /**< of these in the data directory, then in each tablespace; owned */
+    uint64_t done_bytes;   /**< as told to options->progress */
     struct window window;
     /** Told of what is lost for want of a chunk or page map. Called by one thread at a time. */
     int (*lose)(void *context, const char *path, uint64_t offset, uint64_t length,
@@ -71,6 +71,8 @@ const char *layout_tablespace(const struct layout *layout, uint32_t oid);
  * Of pg_tblspc/<oid> and what is below it. @return what follows the number, NULL for other paths.
  */
 const char *layout_tablespace_of(const char *path, uint32_t *oid);
+/** Where a manifest path lies: 0 in the data directory, n in tablespace n - 1 of the backup. */
+size_t layout_place(const struct hq_root *root, const char *path);
 /** @p bytes more are as they must be. @pre one thread at a time */
 void layout_progress(struct layout *layout, uint64_t bytes);
 

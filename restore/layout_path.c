@@ -41,6 +41,18 @@ layout_tablespace_of(const char *path, uint32_t *oid)
     return number + digits;
 }
 
+size_t
+layout_place(const struct hq_root *root, const char *path)
+{
+    uint32_t oid;
+
+    if (layout_tablespace_of(path, &oid) != NULL)
+        for (size_t i = 0; i < root->tablespace_count; i++)
+            if (root->tablespaces[i].oid == oid)
+                return i + 1;
+    return 0;
+}
+
 char *
 layout_path(const struct layout *layout, const char *path, struct hq_error *err)
 {

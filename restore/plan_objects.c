@@ -93,6 +93,17 @@ need(struct needed *n, const struct hq_id *id, const char *path, struct hq_error
     return 0;
 }
 
+/* What need not fit on the disk. */
+static void
+note_zeros(struct hq_plan *plan, const struct hq_entry *entry, const struct hq_page_map *map)
+{
+    size_t place = layout_place(&plan->root, entry->path);
+
+    for (uint32_t i = 0; i < map->run_count; i++)
+        if (map->runs[i].chunk == HQ_PAGE_RUN_ZERO)
+            plan->zero_bytes[place] += (uint64_t)map->runs[i].length * map->block_size;
+}
+
 static int
 need_pages(struct needed *n, const struct hq_entry *entry, struct hq_error *err)
 {
@@ -105,6 +116,7 @@ need_pages(struct needed *n, const struct hq_entry *entry, struct hq_error *err)
         note_missing(n->plan, entry->path);
         return 0;
     }
+    note_zeros(n->plan, entry, &map);
     for (uint32_t i = 0; i < map.chunk_count; i++)
         if (need(n, &map.chunks[i].id, entry->path, err) != 0)
             return -1;
@@ -212,6 +224,9 @@ plan_check_objects(const struct hq_repository *repository, struct hq_plan *plan,
 
     if (load_index(repository, plan, allow_damaged, err) != 0)
         return -1;
+    plan->zero_bytes = calloc(plan->root.tablespace_count + 1, sizeof *plan->zero_bytes);
+    if (plan->zero_bytes == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "sizes of tablespaces");
     n.reader = hq_chunk_reader_of_index(repository, plan->index, err);
     if (n.reader != NULL && hq_manifest_read(n.reader, &plan->root, need_entry, &n, err) == 0)
         result = check_packs(repository, &n, err);

@@ -97,8 +97,10 @@ restore(struct layout *layout, struct hq_error *err)
     HQ_AUTO(target_paths_clear)
     struct target_paths paths = {0};
 
-    if (layout_survey(layout, target_paths_add, &paths, err) != 0 ||
-        target_prepare(layout, err) != 0)
+    if (layout_survey(layout, target_paths_add, &paths, err) != 0)
+        return -1;
+    target_paths_sort(&paths);
+    if (target_prepare(layout, &paths, err) != 0)
         return -1;
     if (layout->keep && target_remove_extras(layout, &paths, err) != 0)
         return -1;

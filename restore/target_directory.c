@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/crashpoint.h"
 #include "base/io.h"
+#include "target_room.h"
 #include "target_state.h"
 
 static int
@@ -61,20 +62,26 @@ decide_owner(struct layout *layout, struct hq_error *err)
     return 0;
 }
 
-/* One that has contents is checked by target_state.c. */
 static int
-make_one(struct layout *layout, const char *path, bool fresh, struct hq_error *err)
+set_modes(struct layout *layout, const char *path, bool fresh, struct hq_error *err)
 {
     struct stat st;
 
-    if (hq_io_make_dirs(path, 0700, err) != 0)
-        return -1;
     if (stat(path, &st) != 0)
         return hq_fail_sys(err, errno, "look at %s", path);
     /* PostgreSQL takes 0700 and 0750, and a server that was there has chosen. */
     if ((fresh || (st.st_mode & 07777 & ~0750U) != 0) && chmod(path, 0700) != 0)
         return hq_fail_sys(err, errno, "set the mode of %s", path);
     return layout_own(layout, path, err);
+}
+
+/* One that has contents is checked by target_state.c, and stays as it is until the backup fits. */
+static int
+make_one(struct layout *layout, const char *path, bool fresh, struct hq_error *err)
+{
+    if (hq_io_make_dirs(path, 0700, err) != 0)
+        return -1;
+    return fresh ? set_modes(layout, path, true, err) : 0;
 }
 
 /* A lock on the directory itself leaves nothing behind. */
@@ -136,8 +143,9 @@ prepare_tablespace(struct layout *layout, const struct marker *marker, size_t nu
     return hq_error_hint(err, "give it another place with --tablespace-map %u=/new/path", t->oid);
 }
 
+/* The data directory and the tablespaces', so far as they may be had. */
 static int
-prepare(struct layout *layout, struct marker *marker, struct hq_error *err)
+take_places(struct layout *layout, struct marker *marker, struct hq_error *err)
 {
     int there;
 
@@ -150,17 +158,24 @@ prepare(struct layout *layout, struct marker *marker, struct hq_error *err)
     for (size_t i = 0; i < layout->plan->root.tablespace_count; i++)
         if (prepare_tablespace(layout, marker, i, err) != 0)
             return -1;
-    /* Of what is kept nobody knows yet how much is right. */
-    if (!layout->keep && target_check_room(layout, err) != 0)
+    return 0;
+}
+
+static int
+settle_places(struct layout *layout, struct hq_error *err)
+{
+    const struct hq_root *root = &layout->plan->root;
+
+    if (set_modes(layout, layout->directory, false, err) != 0)
         return -1;
-    if (marker_write(layout, "", err) != 0)
-        return -1;
-    HQ_CRASH_POINT("restore.marker-written");
-    return layout->keep ? target_hold(layout, err) : 0;
+    for (size_t i = 0; i < root->tablespace_count; i++)
+        if (set_modes(layout, layout_tablespace(layout, root->tablespaces[i].oid), false, err) != 0)
+            return -1;
+    return 0;
 }
 
 int
-target_prepare(struct layout *layout, struct hq_error *err)
+target_prepare(struct layout *layout, const struct target_paths *paths, struct hq_error *err)
 {
     HQ_AUTO(marker_clear)
     struct marker marker = {0};
@@ -168,9 +183,12 @@ target_prepare(struct layout *layout, struct hq_error *err)
 
     if (stat(layout->directory, &st) == 0 && !S_ISDIR(st.st_mode))
         return hq_fail(err, HQ_E_EXISTS, "%s is not a directory", layout->directory);
-    if (decide_owner(layout, err) != 0)
+    if (decide_owner(layout, err) != 0 || take_places(layout, &marker, err) != 0 ||
+        target_check_room(layout, paths, err) != 0 || settle_places(layout, err) != 0 ||
+        marker_write(layout, "", err) != 0)
         return -1;
-    return prepare(layout, &marker, err);
+    HQ_CRASH_POINT("restore.marker-written");
+    return layout->keep ? target_hold(layout, err) : 0;
 }
 
 static int

@@ -1,21 +1,40 @@
+#include "target_room.h"
+
 #include <errno.h>
-#include <sys/stat.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/vfs.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/output.h"
-#include "target_directory.h"
 
 enum {
-    HOLES_PART = 8 /* pages of zeros are counted, and stay holes */
+    STAT_BLOCK_BYTES = 512
 };
 
-/* What these say is free, more fits into: they compress (linux/magic.h; ZFS's own). */
-#define MAGIC_BTRFS 0x9123683EU
-#define MAGIC_ZFS 0x2FC12FC1U
+/*
+ * Those that take as much room for a byte as it says, by linux/magic.h. Of others (that compress or
+ * share, or whose server may) nobody knows what fits into what they call free.
+ */
+static const uint64_t plain_types[] = {
+    0xEF53,     /* ext2, ext3, ext4 */
+    0x58465342, /* XFS */
+    0x01021994, /* tmpfs */
+};
 
-/* The data directory, or tablespace @p number - 1. */
+/* What one place, or all places on one file system, need and have. */
+struct need {
+    uint64_t most, least; /* to store: every byte, and without the pages of zeros */
+    uint64_t there;       /* taken up by what is kept or goes first */
+    uint64_t apart;       /* free on file systems that are mounted below */
+};
+
+struct measure {
+    const struct layout *layout;
+    struct need *needs; /* of the places */
+};
+
 static const char *
 place(const struct layout *layout, size_t number)
 {
@@ -23,76 +42,191 @@ place(const struct layout *layout, size_t number)
                        : layout_tablespace(layout, layout->plan->root.tablespaces[number - 1].oid);
 }
 
-static uint64_t
-bytes_at(const struct layout *layout, size_t number)
+/* @p path, or the parent that is there. @return malloc()ed */
+static char *
+nearest(const char *path, struct stat *st, struct hq_error *err)
 {
-    uint64_t bytes = layout->bytes;
+    char *at = strdup(path), *slash;
 
-    if (number > 0)
-        return layout->apart[number - 1];
-    for (size_t i = 0; i < layout->plan->root.tablespace_count; i++)
-        bytes -= layout->apart[i];
-    return bytes;
+    if (at == NULL)
+        (void)hq_fail(err, HQ_E_NOMEM, "%s", path);
+    while (at != NULL && stat(at, st) != 0) {
+        if (errno != ENOENT || (slash = strrchr(at, '/')) == NULL || slash[1] == '\0') {
+            (void)hq_fail_sys(err, errno, "look at %s", at);
+            free(at);
+            return NULL;
+        }
+        slash[slash == at ? 1 : 0] = '\0';
+    }
+    return at;
+}
+
+static uint64_t
+free_bytes(const struct statfs *disk, bool reserve)
+{
+    return (uint64_t)(reserve ? disk->f_bfree : disk->f_bavail) *
+           (uint64_t)(disk->f_frsize != 0 ? disk->f_frsize : disk->f_bsize);
 }
 
 /*
- * What goes to the file system of place @p number, the first one of it. @return 1; 0 when an
- * earlier place lies there too; -1
+ * What is mounted below the directory has room of its own. Which files go there is not followed up:
+ * its room counts for all of them.
  */
 static int
-sum_of(const struct layout *layout, size_t number, uint64_t *bytes, struct hq_error *err)
+add_mount(struct need *need, const struct target_found *found, struct hq_error *err)
 {
-    struct stat mine, other;
+    struct stat parent;
+    struct statfs disk;
 
-    *bytes = 0;
-    if (stat(place(layout, number), &mine) != 0)
-        return hq_fail_sys(err, errno, "look at %s", place(layout, number));
-    for (size_t i = 0; i <= layout->plan->root.tablespace_count; i++) {
-        if (stat(place(layout, i), &other) != 0)
-            return hq_fail_sys(err, errno, "look at %s", place(layout, i));
-        if (other.st_dev == mine.st_dev && i < number)
-            return 0;
-        if (other.st_dev == mine.st_dev)
-            *bytes += bytes_at(layout, i);
-    }
-    return 1;
+    if (fstat(dirfd(found->dir), &parent) != 0)
+        return hq_fail_sys(err, errno, "look at the directory of %s", found->full);
+    if (parent.st_dev == found->st->st_dev)
+        return 0;
+    if (statfs(found->full, &disk) != 0)
+        return errno == ENOENT ? 0 : hq_fail_sys(err, errno, "free space of %s", found->full);
+    need->apart += free_bytes(&disk, true);
+    return 0;
 }
 
 static int
-check_place(const char *path, uint64_t bytes, struct hq_error *err)
+measure(const struct target_found *found, void *context, struct hq_error *err)
 {
-    char want[HQ_BYTES_TEXT_MAX], there[HQ_BYTES_TEXT_MAX];
+    struct measure *m = context;
+    struct need *need = &m->needs[found->place];
+
+    need->there += (uint64_t)found->st->st_blocks * STAT_BLOCK_BYTES;
+    return S_ISDIR(found->st->st_mode) ? add_mount(need, found, err) : 0;
+}
+
+static bool
+is_plain(const struct statfs *disk)
+{
+    bool plain = false;
+
+    for (size_t i = 0; i < sizeof plain_types / sizeof plain_types[0]; i++)
+        plain = plain || (uint64_t)disk->f_type == plain_types[i];
+    return plain;
+}
+
+static int
+refuse(const struct layout *layout, const char *path, const struct need *need, uint64_t room,
+       struct hq_error *err)
+{
+    char want[HQ_BYTES_TEXT_MAX], there[HQ_BYTES_TEXT_MAX], left[HQ_BYTES_TEXT_MAX];
+    char more[HQ_BYTES_TEXT_MAX];
+
+    hq_bytes_format(need->least, want);
+    hq_bytes_format(need->there, there);
+    hq_bytes_format(room, left);
+    hq_bytes_format(need->least - need->there - room, more);
+    if (!layout->keep) {
+        hq_fail(err, HQ_E_NO_SPACE, "%s: at least %s to write, and %s free; nothing was written",
+                path, want, left);
+        return hq_error_hint(err,
+                             "make room there, %s at least, or name another place: --to for the "
+                             "data directory, --tablespace-map for a tablespace",
+                             more);
+    }
+    hq_fail(err, HQ_E_NO_SPACE,
+            "%s: the backup takes at least %s, what is there already takes %s, and %s are free; "
+            "nothing was changed",
+            path, want, there, left);
+    return hq_error_hint(err,
+                         "make room on its file system, %s at least, and run the same command "
+                         "again; or restore to a new directory elsewhere",
+                         more);
+}
+
+static int
+check_disk(const struct layout *layout, const char *path, const struct need *need,
+           struct hq_error *err)
+{
+    char want[HQ_BYTES_TEXT_MAX], left[HQ_BYTES_TEXT_MAX], there[HQ_BYTES_TEXT_MAX];
     struct statfs disk;
     uint64_t room;
 
     if (statfs(path, &disk) != 0)
         return hq_fail_sys(err, errno, "free space of %s", path);
-    room = (uint64_t)disk.f_bavail * (uint64_t)(disk.f_frsize != 0 ? disk.f_frsize : disk.f_bsize);
-    hq_bytes_format(bytes, want);
-    hq_bytes_format(room, there);
-    if (bytes <= room)
+    room = free_bytes(&disk, false) + need->apart;
+    if (need->most <= room + need->there)
         return 0;
-    if (bytes - bytes / HOLES_PART <= room || (uint64_t)disk.f_type == MAGIC_BTRFS ||
-        (uint64_t)disk.f_type == MAGIC_ZFS) {
-        hq_log(HQ_LOG_WARNING, "the backup may not fit", HQ_F_TEXT("directory", path),
-               HQ_F_TEXT("to_write", want), HQ_F_TEXT("free", there));
-        return 0;
-    }
-    hq_fail(err, HQ_E_NO_SPACE, "%s: %s to write, and %s free; nothing was written", path, want,
-            there);
-    return hq_error_hint(err, "make room there or name another place: --to for the data directory, "
-                              "--tablespace-map for a tablespace");
+    /* root may fill what is reserved for it; and what is lost takes no room. */
+    if (is_plain(&disk) && !layout->options->allow_damaged &&
+        need->least > need->there + need->apart + free_bytes(&disk, layout->chown))
+        return refuse(layout, path, need, room, err);
+    hq_bytes_format(need->most, want);
+    hq_bytes_format(need->there, there);
+    hq_bytes_format(room, left);
+    hq_log(HQ_LOG_WARNING, "the backup may not fit", HQ_F_TEXT("directory", path),
+           HQ_F_TEXT("to_write", want), HQ_F_TEXT("there_already", there), HQ_F_TEXT("free", left));
+    return 0;
 }
 
-int
-target_check_room(const struct layout *layout, struct hq_error *err)
+/*
+ * Join what goes to the file system of place @p number into *sum. @return 1; 0 when an earlier
+ * place lies there too; -1
+ */
+static int
+sum_up(const struct measure *m, size_t number, struct need *sum, struct hq_error *err)
 {
-    for (size_t i = 0; i <= layout->plan->root.tablespace_count; i++) {
-        uint64_t bytes;
-        int first = sum_of(layout, i, &bytes, err);
+    struct stat mine, other;
+    HQ_FREE char *at = nearest(place(m->layout, number), &mine, err);
 
-        if (first < 0 || (first > 0 && check_place(place(layout, i), bytes, err) != 0))
+    *sum = (struct need){0};
+    if (at == NULL)
+        return -1;
+    for (size_t i = 0; i <= m->layout->plan->root.tablespace_count; i++) {
+        HQ_FREE char *beside = nearest(place(m->layout, i), &other, err);
+
+        if (beside == NULL)
+            return -1;
+        if (other.st_dev != mine.st_dev)
+            continue;
+        if (i < number)
+            return 0;
+        sum->most += m->needs[i].most;
+        sum->least += m->needs[i].least;
+        sum->there += m->needs[i].there;
+        sum->apart += m->needs[i].apart;
+    }
+    return 1;
+}
+
+static int
+check_all(const struct measure *m, struct hq_error *err)
+{
+    for (size_t i = 0; i <= m->layout->plan->root.tablespace_count; i++) {
+        struct stat st;
+        HQ_FREE char *at = nearest(place(m->layout, i), &st, err);
+        struct need sum;
+        int first = at == NULL ? -1 : sum_up(m, i, &sum, err);
+
+        if (first < 0 || (first > 0 && check_disk(m->layout, at, &sum, err) != 0))
             return -1;
     }
     return 0;
+}
+
+int
+target_check_room(const struct layout *layout, const struct target_paths *paths,
+                  struct hq_error *err)
+{
+    const struct hq_plan *plan = layout->plan;
+    size_t places = plan->root.tablespace_count + 1;
+    HQ_FREE struct need *needs = calloc(places, sizeof *needs);
+    struct measure m = {.layout = layout, .needs = needs};
+    const struct target_visitor visitor = {
+        .known = measure, .extra = measure, .into_extras = true, .context = &m};
+
+    if (needs == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "sizes of tablespaces");
+    for (size_t i = 0; i < places; i++) {
+        uint64_t zeros = plan->zero_bytes != NULL ? plan->zero_bytes[i] : 0;
+
+        needs[i].most = layout->place_bytes[i];
+        needs[i].least = needs[i].most > zeros ? needs[i].most - zeros : 0;
+    }
+    if (layout->keep && target_walk(layout, paths, &visitor, err) != 0)
+        return -1;
+    return check_all(&m, err);
 }

@@ -231,12 +231,16 @@ if [ "$(id -u)" = 0 ] && mkdir "$scratch/small" && mount -t tmpfs -o size=20m tm
     chown "$user" "$scratch/small"
     refuse "a target without room" 6 "to write, and .* free; nothing was written" restore pg --cluster main --to "$scratch/small/r" --latest
     same "and nothing was" "" "$(ls -A "$scratch/small/r")"
-    bytes=$(restore plan --cluster main --latest --json 2>/dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin)["bytes"])')
-    mount -o "remount,size=$((bytes / 16 * 15))" "$scratch/small"
+    # Room for the bytes, none for so many files: what is not foreseen.
+    mount -o remount,size=400m,nr_inodes=300 "$scratch/small"
     refuse "a target that is filled" 6 "make room in $scratch/small/r and run the same command again" restore pg --cluster main --to "$scratch/small/r" --latest
-    cp "$scratch/out" "$scratch/said"
-    check "it was warned of" grep -q 'the backup may not fit' "$scratch/said"
     check "it does not start" test ! -e "$scratch/small/r/global/pg_control"
+    mount -o remount,nr_inodes=100000 "$scratch/small"
+    HQ_CRASH_POINT=restore.chunk-written:10 restore pg --cluster main --to "$scratch/small/r" --latest >"$scratch/out" 2>&1
+    same "it dies in the middle" 137 $?
+    rm -r "$scratch/small/r/.hq-restore-wal" # goes first, and would make room
+    mount -o remount,size=20m "$scratch/small"
+    refuse "what is left does not fit beside it" 6 "what is there already takes .*nothing was changed" restore pg --cluster main --to "$scratch/small/r" --latest
     mount -o remount,size=400m "$scratch/small"
     check "with more room the same command goes on" restore pg --cluster main --to "$scratch/small/r" --latest
     cp "$scratch/out" "$scratch/said"

@@ -91,6 +91,8 @@ struct hq_plan {
     struct hq_index_map *index;
     uint64_t damaged_indexes;
     uint64_t packs, pack_bytes; /**< that the backup's chunks lie in: what is fetched at most */
+    uint64_t *zero_bytes;       /**< of pages that stay holes: in the data directory, then in each
+                                     tablespace; owned, NULL: none are known */
     uint64_t missing_chunks;    /**< no index names them, or their pack is not there whole */
     char first_missing[HQ_PATH_BYTES_MAX + 1]; /**< a file that needs one of those */
 };
