@@ -94,6 +94,17 @@ release(struct fetch *f)
     crew_clear(&f->crew);
 }
 
+static void
+make_stripes(struct fetch *f, unsigned wanted)
+{
+    size_t count = f->layout->window.wanted_count;
+
+    f->stripe_count = wanted < FETCH_STRIPES_MAX ? wanted : FETCH_STRIPES_MAX;
+    for (unsigned i = 0; i < f->stripe_count; i++)
+        f->stripes[i] =
+            (struct stripe){count * i / f->stripe_count, count * (i + 1) / f->stripe_count};
+}
+
 int
 fetch_window(struct layout *layout, struct hq_error *err)
 {
@@ -110,6 +121,7 @@ fetch_window(struct layout *layout, struct hq_error *err)
     f.ready = f.crew.queue = hq_queue_new(o->workers, fetch_range_free, err);
     if (f.ready == NULL)
         return -1;
+    make_stripes(&f, o->workers);
     crew_init(&f.crew);
     failed = crew_run(&f.crew, parts, 2, &f, err);
     release(&f);

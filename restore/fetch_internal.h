@@ -9,7 +9,13 @@
 #include "layout.h"
 
 enum {
-    FETCH_KEYS = 16
+    FETCH_KEYS = 16,
+    FETCH_STRIPES_MAX = 8
+};
+
+/** A run of the wanted chunks. */
+struct stripe {
+    size_t next, end;
 };
 
 /** Stored bytes of neighbours in one pack. */
@@ -29,7 +35,12 @@ struct fetch {
     struct layout *layout;
     struct hq_queue *ready; /**< ranges, fetcher to opener */
     struct crew crew;
-    size_t next; /**< of the wanted chunks */
+    /**
+     * Ranges are taken of one stripe after the other. Neighbours in a pack are mostly of one file,
+     * and while one thread writes to a file, the kernel lets the others wait.
+     */
+    struct stripe stripes[FETCH_STRIPES_MAX];
+    unsigned stripe_count, turn;
     unsigned fetchers;
     struct range *spare;
     struct known_key {

@@ -22,23 +22,39 @@ belongs(const struct wanted *first, const struct wanted *last, const struct want
            (uint64_t)e->offset + e->stored - first->place.entry.offset <= RANGE_BYTES;
 }
 
+/* The stripe whose turn it is, of those of which something is left; NULL: of none. */
+static struct stripe *
+next_stripe(struct fetch *f)
+{
+    for (unsigned i = 0; i < f->stripe_count; i++) {
+        struct stripe *s = &f->stripes[f->turn++ % f->stripe_count];
+
+        if (s->next < s->end)
+            return s;
+    }
+    return NULL;
+}
+
 /* @return chunks in the range that begins at *first; 0: nothing left, or it is over. */
 static size_t
 take_batch(struct fetch *f, const struct wanted **first)
 {
     const struct window *window = &f->layout->window;
+    struct stripe *s;
     uint64_t raw = 0;
     size_t count = 0;
 
     pthread_mutex_lock(&f->crew.lock);
-    *first = window->wanted + f->next;
-    while (!crew_is_over(&f->crew) && f->next < window->wanted_count) {
-        const struct wanted *w = &window->wanted[f->next];
+    s = crew_is_over(&f->crew) ? NULL : next_stripe(f);
+    if (s != NULL)
+        *first = window->wanted + s->next;
+    while (s != NULL && s->next < s->end) {
+        const struct wanted *w = &window->wanted[s->next];
 
         if (count > 0 && !belongs(*first, w - 1, w, raw))
             break;
         raw += w->place.entry.raw;
-        f->next++;
+        s->next++;
         count++;
     }
     pthread_mutex_unlock(&f->crew.lock);
