@@ -166,13 +166,20 @@ inheritance_find(const struct inheritance *i, struct inheritance_cursor *cursor,
 }
 
 uint32_t
+inheritance_run_left(const struct inheritance *i, const struct inheritance_cursor *cursor,
+                     uint32_t block)
+{
+    return i->begins[cursor->run] + i->map.runs[cursor->run].length - block;
+}
+
+uint32_t
 inheritance_reach(const struct inheritance *i, uint32_t block, uint32_t count)
 {
     struct inheritance_cursor cursor = {0};
     uint32_t chunk, slot, at = block;
 
     while (at - block < count && inheritance_find(i, &cursor, at, &chunk, &slot))
-        at = i->begins[cursor.run] + i->map.runs[cursor.run].length;
+        at += inheritance_run_left(i, &cursor, at);
     return at - block < count ? at - block : count;
 }
 

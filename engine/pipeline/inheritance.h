@@ -43,6 +43,9 @@ void inheritance_free(struct inheritance *i);
  */
 bool inheritance_find(const struct inheritance *i, struct inheritance_cursor *cursor,
                       uint32_t block, uint32_t *chunk, uint32_t *slot);
+/** How many blocks from @p block on lie behind one another in the run that was found for it. */
+uint32_t inheritance_run_left(const struct inheritance *i, const struct inheritance_cursor *cursor,
+                              uint32_t block);
 /** How many of @p count blocks from @p block on can be taken over, up to the first that can't. */
 uint32_t inheritance_reach(const struct inheritance *i, uint32_t block, uint32_t count);
 /** Whether the parent's sum of that page is @p sum; false where it has none. */

@@ -168,19 +168,22 @@ hq_backup_lane_pages(struct hq_backup_lane *lane, const uint8_t *pages, uint32_t
 int
 hq_backup_lane_skip(struct hq_backup_lane *lane, uint32_t count, struct hq_error *err)
 {
-    for (uint32_t i = 0; i < count; i++, lane->next_block++) {
-        uint32_t chunk, slot;
+    const struct inheritance *parent = lane->file->inheritance;
 
-        if (lane->file->inheritance == NULL ||
-            !inheritance_find(lane->file->inheritance, &lane->cursor, lane->next_block, &chunk,
-                              &slot))
+    for (uint32_t taken; count > 0; count -= taken, lane->next_block += taken) {
+        uint32_t chunk, slot, left;
+
+        if (parent == NULL ||
+            !inheritance_find(parent, &lane->cursor, lane->next_block, &chunk, &slot))
             return hq_fail(err, HQ_E_INTERNAL, "block %u was skipped and is not the parent's",
                            lane->next_block);
         if (chunk != HQ_PAGE_RUN_ZERO)
             chunk |= PARENT_CHUNK;
-        if (fragment_add_run(lane->fragment, 1, chunk, slot, err) != 0)
+        left = inheritance_run_left(parent, &lane->cursor, lane->next_block);
+        taken = count < left ? count : left;
+        if (fragment_add_run(lane->fragment, taken, chunk, slot, err) != 0)
             return -1;
-        lane->fragment->inherited++;
+        lane->fragment->inherited += taken;
     }
     return 0;
 }
