@@ -10,6 +10,7 @@
 #include "base/crashpoint.h"
 #include "fetch.h"
 #include "layout_contents.h"
+#include "look.h"
 #include "marker.h"
 #include "prove.h"
 
@@ -145,6 +146,11 @@ carry_out(struct layout *layout, struct hq_error *err)
 {
     if (prove_window(layout, err) != 0)
         return -1;
+    if (layout->look != NULL) {
+        look_count(layout);
+        window_empty(&layout->window);
+        return 0;
+    }
     window_sort(&layout->window);
     if (fetch_window(layout, err) != 0 || protect(layout, err) != 0)
         return -1;
@@ -157,14 +163,16 @@ static int
 lay_out_file(struct layout *layout, const struct hq_entry *entry, struct hq_error *err)
 {
     char path[HQ_PATH_BYTES_MAX + sizeof HELD_SUFFIX];
-    bool hold = strcmp(entry->path, CONTROL_PATH) == 0, kept;
+    bool hold = strcmp(entry->path, CONTROL_PATH) == 0, kept, changed = false;
 
     snprintf(path, sizeof path, "%s%s", entry->path, hold ? HELD_SUFFIX : "");
     if (window_is_full(&layout->window) && carry_out(layout, err) != 0)
         return -1;
-    if (entry_make_file(layout, entry, path, &kept, err) != 0 ||
+    if ((layout->look != NULL ? look_at_file(layout, entry, path, &kept, &changed, err)
+                              : entry_make_file(layout, entry, path, &kept, err)) != 0 ||
         window_add_file(&layout->window, path, entry->mode & 07777, kept, err) != 0)
         return -1;
+    layout->window.files[layout->window.file_count - 1].changed = changed;
     return entry->type == HQ_ENTRY_FILE ? want_data(layout, entry, kept, err)
                                         : contents_want_pages(layout, entry, kept, err);
 }
@@ -178,9 +186,9 @@ lay_out(const struct hq_entry *entry, void *context, struct hq_error *err)
         return hq_fail(err, HQ_E_INTERRUPTED, "restore stopped");
     switch (entry->type) {
     case HQ_ENTRY_DIRECTORY:
-        return entry_make_directory(layout, entry, err);
+        return layout->look != NULL ? 0 : entry_make_directory(layout, entry, err);
     case HQ_ENTRY_SYMLINK:
-        return entry_make_link(layout, entry, err);
+        return layout->look != NULL ? 0 : entry_make_link(layout, entry, err);
     case HQ_ENTRY_FILE:
     case HQ_ENTRY_RELATION:
         /* One that a backup brought along is not this restore's. */
@@ -195,5 +203,5 @@ layout_make(struct layout *layout, struct hq_error *err)
     if (hq_manifest_read(layout->reader, &layout->plan->root, lay_out, layout, err) != 0 ||
         carry_out(layout, err) != 0)
         return -1;
-    return layout_own_roots(layout, err);
+    return layout->look != NULL ? 0 : layout_own_roots(layout, err);
 }

@@ -11,6 +11,8 @@
 #include "restore/postgres.h"
 #include "window.h"
 
+struct hq_restore_look;
+
 /** A restore under way. Filled by hq_restore_postgres() and layout_survey(). */
 struct layout {
     const struct hq_repository *repository;
@@ -18,6 +20,7 @@ struct layout {
     const struct hq_restore_options *options;
     const struct hq_plan *plan;
     struct hq_restore_result *result;
+    struct hq_restore_look *look; /**< where a restore counts that only looks; NULL: it writes */
     struct hq_chunk_reader *reader;
     struct hq_chunk_ids *ids;
     int lock;  /**< the directory, open: its lock; -1: not taken */
@@ -52,7 +55,10 @@ struct layout {
  */
 int layout_survey(struct layout *layout, hq_entry_fn *each, void *context,
                   struct hq_error *err) HQ_MUST_CHECK;
-/** Directories, links, files and their contents; not durable yet. */
+/**
+ * Directories, links, files and their contents; not durable yet. With layout->look nothing is made:
+ * what is there is compared and counted.
+ */
 int layout_make(struct layout *layout, struct hq_error *err) HQ_MUST_CHECK;
 void layout_clear(struct layout *layout);
 /** Where a manifest path lies on disk (tablespaces mapped), malloc()ed. */

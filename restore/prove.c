@@ -5,6 +5,7 @@
 
 #include "base/io.h"
 #include "crew.h"
+#include "restore/look.h"
 
 enum {
     TAKEN_AT_ONCE = 16,
@@ -37,19 +38,33 @@ prove_write_zeros(int fd, uint64_t offset, uint64_t length, const char *path, st
     return 0;
 }
 
-/* What the file holds where @p use belongs, up to the file's end. */
+/*
+ * What the file holds where @p use belongs, up to the file's end. One that is only looked at has
+ * not got its size yet: what it would grow by are zeros. It may also have vanished.
+ */
 static int
 read_use(struct prover *k, const struct use *use, size_t *got, struct hq_error *err)
 {
     const struct layout *l = k->p->layout;
 
+    *got = 0;
     k->bytes.len = 0;
     if (hq_buf_grow(&k->bytes, use->length) == NULL)
         return hq_buf_check(&k->bytes, "bytes to compare", err);
-    if (target_fd_open(&k->target, l, use->file, O_RDWR, err) != 0)
+    if (target_fd_open(&k->target, l, use->file, l->look != NULL ? O_RDONLY : O_RDWR, err) != 0) {
+        if (l->look == NULL || err->code != HQ_E_MISSING)
+            return -1;
+        hq_error_clear(err);
+        return 0;
+    }
+    if (hq_io_pread(k->target.fd, k->bytes.data, use->length, use->offset, got,
+                    l->window.files[use->file].path, err) != 0)
         return -1;
-    return hq_io_pread(k->target.fd, k->bytes.data, use->length, use->offset, got,
-                       l->window.files[use->file].path, err);
+    if (l->look != NULL) {
+        memset(k->bytes.data + *got, 0, use->length - *got);
+        *got = use->length;
+    }
+    return 0;
 }
 
 static int
@@ -78,11 +93,26 @@ prove_use(struct prover *k, const struct wanted *w, const struct use *use, struc
     return 0;
 }
 
+static int
+repair_zeros(struct prover *k, const struct use *use, uint64_t offset, size_t length,
+             struct hq_error *err)
+{
+    struct layout *l = k->p->layout;
+
+    if (l->look == NULL)
+        return prove_write_zeros(k->target.fd, offset, length, l->window.files[use->file].path,
+                                 err);
+    pthread_mutex_lock(&k->p->crew.lock);
+    l->look->write_bytes += length;
+    l->window.files[use->file].changed = true;
+    pthread_mutex_unlock(&k->p->crew.lock);
+    return 0;
+}
+
 /* Piece by piece, so that a hole stays one. */
 static int
 prove_zeros(struct prover *k, const struct use *use, struct hq_error *err)
 {
-    const char *path = k->p->layout->window.files[use->file].path;
     size_t got, piece;
 
     if (read_use(k, use, &got, err) != 0)
@@ -90,7 +120,7 @@ prove_zeros(struct prover *k, const struct use *use, struct hq_error *err)
     for (size_t at = 0; at < got; at += piece) {
         piece = got - at < ZEROS ? got - at : ZEROS;
         if (memcmp(k->bytes.data + at, zeros, piece) != 0 &&
-            prove_write_zeros(k->target.fd, use->offset + at, piece, path, err) != 0)
+            repair_zeros(k, use, use->offset + at, piece, err) != 0)
             return -1;
     }
     return 0;

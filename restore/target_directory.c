@@ -86,18 +86,19 @@ make_one(struct layout *layout, const char *path, bool fresh, struct hq_error *e
 
 /* A lock on the directory itself leaves nothing behind. */
 static int
-take_lock(struct layout *layout, struct hq_error *err)
+take_lock(struct layout *layout, int how, struct hq_error *err)
 {
     layout->lock = open(layout->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (layout->lock < 0)
         return errno == ENOTDIR
                    ? hq_fail(err, HQ_E_EXISTS, "%s is not a directory", layout->directory)
                    : hq_fail_sys(err, errno, "open directory %s", layout->directory);
-    if (flock(layout->lock, LOCK_EX | LOCK_NB) == 0)
+    if (flock(layout->lock, how | LOCK_NB) == 0)
         return 0;
     if (errno != EWOULDBLOCK)
         return hq_fail_sys(err, errno, "lock %s", layout->directory);
-    return hq_fail(err, HQ_E_BUSY, "another restore to %s is under way", layout->directory);
+    return hq_fail(err, HQ_E_BUSY, "another restore to %s, or a plan of one, is under way",
+                   layout->directory);
 }
 
 /* Two that are empty may still be one: the files of both would lie in each other's way. */
@@ -109,13 +110,16 @@ check_distinct(const struct layout *layout, size_t count, struct hq_error *err)
     struct stat mine, other;
 
     if (stat(location, &mine) != 0)
-        return hq_fail_sys(err, errno, "look at %s", location);
+        return layout->look != NULL ? 0 : hq_fail_sys(err, errno, "look at %s", location);
     for (size_t i = 0; i <= count; i++) {
         const char *path =
             i == count ? layout->directory : layout_tablespace(layout, root->tablespaces[i].oid);
 
-        if (stat(path, &other) != 0)
+        if (stat(path, &other) != 0) {
+            if (layout->look != NULL)
+                continue; /* not made yet */
             return hq_fail_sys(err, errno, "look at %s", path);
+        }
         if (mine.st_dev == other.st_dev && mine.st_ino == other.st_ino)
             return hq_fail(err, HQ_E_USAGE, "%s is %s", location,
                            i == count ? "the data directory" : "another tablespace's too");
@@ -135,7 +139,7 @@ prepare_tablespace(struct layout *layout, const struct marker *marker, size_t nu
         return hq_fail(err, HQ_E_USAGE, "tablespace %u: %s is not an absolute path", t->oid,
                        location);
     there = target_check_tablespace(layout, marker, t->oid, location, err);
-    if (there >= 0 && make_one(layout, location, there == 0, err) == 0 &&
+    if (there >= 0 && (layout->look != NULL || make_one(layout, location, there == 0, err) == 0) &&
         check_distinct(layout, number, err) == 0)
         return 0;
     hq_error_prefix(err, "tablespace %u", t->oid);
@@ -149,7 +153,7 @@ take_places(struct layout *layout, struct marker *marker, struct hq_error *err)
 {
     int there;
 
-    if (hq_io_make_dirs(layout->directory, 0700, err) != 0 || take_lock(layout, err) != 0)
+    if (hq_io_make_dirs(layout->directory, 0700, err) != 0 || take_lock(layout, LOCK_EX, err) != 0)
         return -1;
     there = target_check_directory(layout, marker, err);
     if (there < 0 || make_one(layout, layout->directory, there == 0, err) != 0)
@@ -189,6 +193,31 @@ target_prepare(struct layout *layout, const struct target_paths *paths, struct h
         return -1;
     HQ_CRASH_POINT("restore.marker-written");
     return layout->keep ? target_hold(layout, err) : 0;
+}
+
+int
+target_look(struct layout *layout, struct hq_error *err)
+{
+    HQ_AUTO(marker_clear)
+    struct marker marker = {0};
+    struct stat st;
+    int there = 0;
+
+    layout->chown = geteuid() == 0;
+    if (stat(layout->directory, &st) == 0) {
+        if (take_lock(layout, LOCK_SH, err) != 0)
+            return -1;
+        there = target_check_directory(layout, &marker, err);
+    } else if (errno != ENOENT) {
+        return hq_fail_sys(err, errno, "look at %s", layout->directory);
+    }
+    if (there < 0)
+        return -1;
+    layout->keep = there == 1;
+    for (size_t i = 0; i < layout->plan->root.tablespace_count; i++)
+        if (prepare_tablespace(layout, &marker, i, err) != 0)
+            return -1;
+    return 0;
 }
 
 static int

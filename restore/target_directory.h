@@ -17,6 +17,11 @@
  */
 int target_prepare(struct layout *layout, const struct target_paths *paths,
                    struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * Look at them only, under a lock that keeps restores out: the same refusals, but not for a server
+ * that runs, which layout->look tells. layout->keep is set; no directory has to be there.
+ */
+int target_look(struct layout *layout, struct hq_error *err) HQ_MUST_CHECK;
 /** Everything written below the directories is durable when it returns 0. */
 int target_sync(const struct layout *layout, struct hq_error *err) HQ_MUST_CHECK;
 

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/output.h"
+#include "look.h"
 
 enum {
     STAT_BLOCK_BYTES = 512
@@ -148,6 +149,15 @@ check_disk(const struct layout *layout, const char *path, const struct need *nee
     if (statfs(path, &disk) != 0)
         return hq_fail_sys(err, errno, "free space of %s", path);
     room = free_bytes(&disk, false) + need->apart;
+    if (layout->look != NULL) {
+        const struct hq_restore_room told = {.least = need->least,
+                                             .taken = need->there,
+                                             .free = room,
+                                             .may_refuse = is_plain(&disk)};
+
+        if (look_add_room(layout->look, path, &told, err) != 0)
+            return -1;
+    }
     if (need->most <= room + need->there)
         return 0;
     /* root may fill what is reserved for it; and what is lost takes no room. */

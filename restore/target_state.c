@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/crashpoint.h"
 #include "base/io.h"
+#include "restore/look.h"
 
 enum {
     PID_FILE_MAX = 64 << 10,
@@ -38,10 +39,11 @@ is_temporary(const char *name)
 
 /*
  * @return whether there is something; found says what. A temporary file that a restore left which
- * died before its marker had its name is nothing, and is removed where it is all there is.
+ * died before its marker had its name is nothing, and is removed (@p tidy) where it is all there
+ * is.
  */
 static int
-look_into(const char *path, char found[256], struct hq_error *err)
+look_into(const char *path, bool tidy, char found[256], struct hq_error *err)
 {
     DIR *dir = opendir(path);
     struct dirent *entry;
@@ -60,7 +62,7 @@ look_into(const char *path, char found[256], struct hq_error *err)
             snprintf(found, 256, "%s", entry->d_name);
     }
     rewinddir(dir);
-    while (found[0] == '\0' && (entry = readdir(dir)) != NULL)
+    while (tidy && found[0] == '\0' && (entry = readdir(dir)) != NULL)
         if (is_temporary(entry->d_name))
             (void)unlinkat(dirfd(dir), entry->d_name, 0);
     closedir(dir);
@@ -175,7 +177,7 @@ int
 target_check_directory(const struct layout *layout, struct marker *marker, struct hq_error *err)
 {
     char found[256];
-    int marked, there = look_into(layout->directory, found, err);
+    int marked, there = look_into(layout->directory, layout->look == NULL, found, err);
 
     if (there <= 0)
         return there;
@@ -184,8 +186,12 @@ target_check_directory(const struct layout *layout, struct marker *marker, struc
         return -1;
     if (marked == 0 && !layout->options->delta)
         return refuse_contents(layout->directory, found, err);
-    if (check_not_running(layout->directory, err) != 0)
-        return -1;
+    if (check_not_running(layout->directory, err) != 0) {
+        if (layout->look == NULL || err->code != HQ_E_BUSY)
+            return -1;
+        layout->look->server_runs = true;
+        hq_error_clear(err);
+    }
     if (marked == 1)
         return check_marked(layout, marker, err) != 0 ? -1 : 1;
     return check_identifier(layout, err) != 0 ? -1 : 1;
@@ -215,7 +221,7 @@ target_check_tablespace(const struct layout *layout, const struct marker *marker
                         const char *location, struct hq_error *err)
 {
     char found[256];
-    int there = look_into(location, found, err);
+    int there = look_into(location, layout->look == NULL, found, err);
 
     if (there <= 0)
         return there;

@@ -24,6 +24,7 @@ struct target_file {
     uint32_t block_size; /**< of a relation file; 0: of none */
     uint32_t mode;       /**< set at the end where the owner may not write */
     bool kept;           /**< it was there before */
+    bool changed;        /**< and is not as it must be: of one that is only looked at */
 };
 
 /**

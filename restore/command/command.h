@@ -5,6 +5,8 @@
 #ifndef HQ_RESTORE_COMMAND_H
 #define HQ_RESTORE_COMMAND_H
 
+#include <stdio.h>
+
 #include "cli/options.h"
 #include "restore/plan.h"
 #include "storage/storage.h"
@@ -124,9 +126,8 @@ int target_of(const struct target_values *values, struct hq_target *out,
 int plan_make(const struct hq_command_line *line, const struct session *session,
               const struct target_values *values, struct hq_plan *out,
               struct hq_error *err) HQ_MUST_CHECK;
-/** Say what a plan is, on standard output (text or JSON) or, for pg, standard error. */
-int plan_print(const struct hq_command_line *line, const struct hq_plan *plan,
-               struct hq_error *err) HQ_MUST_CHECK;
+/** Say what a plan is. */
+void plan_text(FILE *out, const struct hq_plan *plan);
 /** USAGE unless @p text is a transaction's number. */
 int target_check_xid(const char *text, struct hq_error *err) HQ_MUST_CHECK;
 /** "2026-11-21T03:04:05Z", "LSN 0/16B3748", "latest". */

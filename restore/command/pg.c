@@ -13,8 +13,7 @@
 #include "base/io.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "command.h"
-#include "restore/postgres.h"
+#include "places.h"
 
 struct pg_values {
     struct target_values target; /**< first: TARGET_OPTIONS has its offsets */
@@ -93,54 +92,6 @@ report_loss(void *context, const char *path, uint64_t offset, uint64_t length,
     json_array_append_new(r->losses, json_pack("{s:s, s:I, s:I, s:s}", "path", path, "offset",
                                                (json_int_t)offset, "length", (json_int_t)length,
                                                "why", why->message));
-}
-
-/* "OLD=NEW" or "OID=NEW". @p text is split where it stands in @p copies. */
-static int
-parse_map(const struct hq_texts *texts, char **copies, struct hq_tablespace_map *maps,
-          struct hq_error *err)
-{
-    for (size_t i = 0; i < texts->count; i++) {
-        char *equals, *end;
-        unsigned long oid;
-
-        copies[i] = strdup(texts->items[i]);
-        if (copies[i] == NULL)
-            return hq_fail(err, HQ_E_NOMEM, "tablespace map");
-        equals = strchr(copies[i], '=');
-        if (equals == NULL || equals[1] != '/')
-            return hq_fail(err, HQ_E_USAGE, "--tablespace-map %s is not OLD=/new/path",
-                           texts->items[i]);
-        *equals = '\0';
-        oid = strtoul(copies[i], &end, 10);
-        maps[i] = (struct hq_tablespace_map){.from = copies[i], .to = equals + 1};
-        if (*end == '\0' && end != copies[i] && oid <= UINT32_MAX)
-            maps[i].oid = (uint32_t)oid;
-        else if (copies[i][0] != '/')
-            return hq_fail(err, HQ_E_USAGE, "--tablespace-map %s: OLD is a path or an OID",
-                           texts->items[i]);
-    }
-    return 0;
-}
-
-/* A tablespace that is mapped must be one of the backup's: a typing error would go unnoticed. */
-static int
-check_map(const struct hq_plan *plan, const struct hq_tablespace_map *maps, size_t count,
-          struct hq_error *err)
-{
-    for (size_t i = 0; i < count; i++) {
-        bool known = false;
-
-        for (size_t k = 0; k < plan->root.tablespace_count; k++)
-            known = known || maps[i].oid == plan->root.tablespaces[k].oid ||
-                    (maps[i].oid == 0 && strcmp(maps[i].from, plan->root.tablespaces[k].path) == 0);
-        if (!known) {
-            hq_fail(err, HQ_E_USAGE, "--tablespace-map %s: the backup has no such tablespace",
-                    maps[i].from);
-            return hq_error_hint(err, "`hq-restore plan` lists the backup's tablespaces");
-        }
-    }
-    return 0;
 }
 
 enum {
@@ -275,16 +226,18 @@ restore(const struct hq_command_line *line, const struct session *session,
 
 static int
 plan_and_restore(const struct hq_command_line *line, const struct session *session,
-                 struct hq_restore_options *options, struct hq_error *err)
+                 const struct places *places, struct hq_restore_options *options,
+                 struct hq_error *err)
 {
     const struct pg_values *v = line->values;
     HQ_AUTO(hq_plan_clear)
     struct hq_plan plan = {0};
 
     if (plan_make(line, session, &v->target, &plan, err) != 0 ||
-        check_map(&plan, options->tablespaces, options->tablespace_count, err) != 0 ||
-        plan_print(line, &plan, err) != 0)
+        places_check(places, &plan, err) != 0)
         return -1;
+    if (!line->quiet)
+        plan_text(stderr, &plan);
     return restore(line, session, &plan, options, err);
 }
 
@@ -299,49 +252,30 @@ check_key(const struct session *session, const char *path, struct hq_error *err)
                               "the incident team keeps it");
 }
 
-static void
-free_copies(char *(*copies)[HQ_TEXTS_MAX])
-{
-    for (size_t i = 0; i < HQ_TEXTS_MAX; i++)
-        free((*copies)[i]);
-}
-
 enum {
-    WORKERS_DEFAULT_MAX = 8,
     STAGING_CONNECTIONS = 4 /* WAL is fetched meanwhile */
 };
-
-static unsigned
-cores(void)
-{
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
-
-    return count < 1 ? 1 : count > WORKERS_DEFAULT_MAX ? WORKERS_DEFAULT_MAX : (unsigned)count;
-}
 
 static int
 run_pg(const struct hq_command_line *line, struct hq_error *err)
 {
     const struct pg_values *v = line->values;
     const struct common_values *common = line->common;
-    HQ_AUTO(free_copies)
-    char *copies[HQ_TEXTS_MAX] = {0};
-    struct hq_tablespace_map maps[HQ_TEXTS_MAX];
-    HQ_FREE char *directory = NULL;
+    HQ_AUTO(places_clear)
+    struct places places = {0};
     char program[PATH_MAX];
     struct session session;
     int failed = -1;
 
     /* wal-get runs later, as another user, in another directory: paths must be whole. */
-    if (parse_map(&v->tablespace_map, copies, maps, err) != 0 || own_path(program, err) != 0 ||
-        hq_path_absolute(v->to, &directory, err) != 0)
+    if (places_parse(v->to, &v->tablespace_map, &places, err) != 0 || own_path(program, err) != 0)
         return -1;
     if (session_open(line, (uint32_t)v->jobs + STAGING_CONNECTIONS, &session, err) == 0 &&
         check_key(&session, common->key, err) == 0) {
         struct hq_restore_options options = {
-            .directory = directory,
-            .tablespaces = maps,
-            .tablespace_count = v->tablespace_map.count,
+            .directory = places.directory,
+            .tablespaces = places.maps,
+            .tablespace_count = places.count,
             .owner = v->owner,
             .target_action = v->target_action,
             .archive_off = strcmp(v->archive, "off") == 0,
@@ -351,12 +285,12 @@ run_pg(const struct hq_command_line *line, struct hq_error *err)
             .secret_key_file = common->secret_key_file,
             .delta = v->delta,
             .jobs = (unsigned)v->jobs,
-            .workers = v->workers > 0 ? (unsigned)v->workers : cores(),
+            .workers = places_workers(v->workers),
             .allow_damaged = v->target.allow_damaged,
             .stop = hq_cli_stop(),
         };
 
-        failed = plan_and_restore(line, &session, &options, err);
+        failed = plan_and_restore(line, &session, &places, &options, err);
     }
     session_close(&session);
     return failed;

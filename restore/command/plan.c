@@ -7,11 +7,25 @@
 #include "base/clock.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "command.h"
+#include "plan_look.h"
 
-static const struct hq_option plan_options[] = {TARGET_OPTIONS, {0}};
+static const struct hq_option plan_options[] = {
+    TARGET_OPTIONS,
+    {"to", 0, HQ_OPTION_DIRECTORY, "DIR",
+     "Look at this directory too, as `hq-restore pg --to` would find it: what is right there, what "
+     "would be fetched and removed, free space. Reads what is there; changes nothing.",
+     .offset = offsetof(struct plan_values, to)},
+    {"delta", 0, HQ_OPTION_FLAG, NULL, "That is a data directory of the same cluster.",
+     .offset = offsetof(struct plan_values, delta)},
+    {"tablespace-map", 'T', HQ_OPTION_TEXTS, "OLD=NEW",
+     "The tablespace that was at OLD (or has this OID) would go to NEW. May be repeated.",
+     .offset = offsetof(struct plan_values, tablespace_map)},
+    {"workers", 'j', HQ_OPTION_U64, "N",
+     "Threads that compare. Default: one for each core, at most 8.",
+     .offset = offsetof(struct plan_values, workers), 1, 64},
+    {0}};
 
-static const struct target_values plan_defaults = {.time_us = TARGET_TIME_UNSET};
+static const struct plan_values plan_defaults = {.target = {.time_us = TARGET_TIME_UNSET}};
 
 static json_t *
 plan_json(const struct hq_plan *p)
@@ -47,7 +61,7 @@ add_found(json_t *out, const struct hq_plan *p)
     return out;
 }
 
-static void
+void
 plan_text(FILE *out, const struct hq_plan *p)
 {
     char target[256], time_text[HQ_TIME_TEXT_MAX], bytes[HQ_BYTES_TEXT_MAX], from[24], to[24];
@@ -77,24 +91,6 @@ plan_text(FILE *out, const struct hq_plan *p)
     if (p->missing_chunks > 0)
         fprintf(out, "MISSING    %" PRIu64 " %s; %s needs one\n", p->missing_chunks,
                 p->missing_chunks == 1 ? "chunk" : "chunks", p->first_missing);
-}
-
-int
-plan_print(const struct hq_command_line *line, const struct hq_plan *plan, struct hq_error *err)
-{
-    bool is_plan = line->command->run == command_plan.run;
-    json_t *out;
-    int failed;
-
-    if (!line->json || !is_plan) {
-        if (is_plan || !line->quiet)
-            plan_text(is_plan ? stdout : stderr, plan);
-        return 0;
-    }
-    out = add_found(plan_json(plan), plan);
-    failed = hq_cli_print_json(out, err);
-    json_decref(out);
-    return failed;
 }
 
 /* Progress that begins with the first WAL that is searched: most targets need none. */
@@ -152,21 +148,83 @@ say_limits(const struct hq_command_line *line, const struct session *session)
                     common->key);
 }
 
+/* @p look: NULL without --to. */
+static int
+print_json(const struct hq_plan *plan, const struct hq_restore_look *look, bool fits,
+           const struct places *places, struct hq_error *err)
+{
+    json_t *out = add_found(plan_json(plan), plan);
+    int failed;
+
+    if (out != NULL && look != NULL &&
+        json_object_set_new(out, "target_directory",
+                            plan_look_json(look, places->directory, fits)) != 0) {
+        json_decref(out);
+        return hq_fail(err, HQ_E_NOMEM, "result");
+    }
+    failed = hq_cli_print_json(out, err);
+    json_decref(out);
+    return failed;
+}
+
+/* What does not fit is told with all figures, and then as the failure. */
+static int
+look_and_print(const struct hq_command_line *line, const struct session *session,
+               const struct hq_plan *plan, const struct places *places, struct hq_error *err)
+{
+    HQ_AUTO(hq_restore_look_clear)
+    struct hq_restore_look look = {0};
+    struct hq_error full = {0};
+
+    if (plan_look(line, session, plan, places, &look, &full) != 0 && full.code != HQ_E_NO_SPACE) {
+        *err = full;
+        return -1;
+    }
+    if (!line->json)
+        plan_look_text(stdout, &look, places->directory);
+    else if (print_json(plan, &look, full.code == HQ_E_OK, places, err) != 0)
+        return -1;
+    *err = full;
+    return full.code == HQ_E_OK ? 0 : -1;
+}
+
+static int
+report(const struct hq_command_line *line, const struct session *session,
+       const struct places *places, struct hq_error *err)
+{
+    const struct plan_values *v = line->values;
+    HQ_AUTO(hq_plan_clear)
+    struct hq_plan plan = {0};
+
+    if (plan_make(line, session, &v->target, &plan, err) != 0 ||
+        places_check(places, &plan, err) != 0)
+        return -1;
+    if (!line->json)
+        plan_text(stdout, &plan);
+    if (v->to != NULL)
+        return look_and_print(line, session, &plan, places, err);
+    return line->json ? print_json(&plan, NULL, true, places, err) : 0;
+}
+
 static int
 run_plan(const struct hq_command_line *line, struct hq_error *err)
 {
-    const struct target_values *v = line->values;
-    HQ_AUTO(hq_plan_clear)
-    struct hq_plan plan = {0};
+    const struct plan_values *v = line->values;
+    HQ_AUTO(places_clear)
+    struct places places = {0};
     struct hq_target target;
     struct session session;
     int failed = -1;
 
     /* What is wrong on the command line is said before a passphrase is asked for. */
-    if (target_of(v, &target, err) != 0)
+    if (target_of(&v->target, &target, err) != 0)
         return -1;
-    if (session_open(line, 0, &session, err) == 0 && plan_make(line, &session, v, &plan, err) == 0)
-        failed = plan_print(line, &plan, err);
+    if (v->to == NULL && (v->delta || v->tablespace_map.count > 0))
+        return hq_fail(err, HQ_E_USAGE, "--delta and --tablespace-map go with --to");
+    if (v->to != NULL && places_parse(v->to, &v->tablespace_map, &places, err) != 0)
+        return -1;
+    if (session_open(line, 0, &session, err) == 0)
+        failed = report(line, &session, &places, err);
     if (failed == 0)
         say_limits(line, &session);
     session_close(&session);
@@ -176,11 +234,18 @@ run_plan(const struct hq_command_line *line, struct hq_error *err)
 const struct hq_command command_plan = {
     .name = "plan",
     .summary = "say what a restore would do, and whether everything it needs is there",
-    .help = "Chooses backup and WAL for a target, checks that every object exists, and touches "
-            "nothing.\n\n  hq-restore plan --repository s3://backups/tr --key restore.key \\\n"
-            "      --cluster main --target-time '2026-11-21 03:04:05+03'",
+    .help =
+        "Chooses backup and WAL for a target, checks that every object exists, and touches "
+        "nothing.\n\n  hq-restore plan --repository s3://backups/tr --key restore.key \\\n"
+        "      --cluster main --target-time '2026-11-21 03:04:05+03'\n\n"
+        "With --to the directory is compared as well, file by file, with the hashes that "
+        "`hq-restore "
+        "pg` compares with; as the restore would, this takes as long as reading what is there. The "
+        "figures are exact where no server runs in it meanwhile. What can't fit ends with status "
+        "6.\n\n  hq-restore plan ... --target-time '2026-11-21 03:04:05+03' --to "
+        "/srv/pg/data --delta",
     .options = plan_options,
-    .values_size = sizeof(struct target_values),
+    .values_size = sizeof(struct plan_values),
     .defaults = &plan_defaults,
     .run = run_plan,
 };

@@ -27,8 +27,24 @@ rm "$scratch/r/base/1/00000009"
 echo extra >"$scratch/r/base/1/extra"
 chmod 644 "$scratch/r/base/1/00000010"
 chmod 755 "$scratch/r/base/2"
+state() { (cd "$scratch/r" && find . -type f -exec sha256sum {} + && find . -printf '%p %i %m %s %b %T@ %C@\n') | sort | sha256sum; }
+before=$(state)
+check "plan --to --delta" restore plan --latest --to "$scratch/r" --delta --json
+cp "$scratch/out" "$scratch/look"
+check "in words" restore plan --latest --to "$scratch/r" --delta
+cp "$scratch/out" "$scratch/said"
+check "tells what is right, changed, missing" grep -qE '^Right .*; 50 files are as they must be, 4 differ, 1 are not there$' "$scratch/said"
+check "and free space" grep -qE '^Room .*: takes 128.* MiB at least; .* are taken by what is there, .* free$' "$scratch/said"
+check "with a sidecar's key" "$scratch/bin/hq-restore" plan --latest --to "$scratch/r" --delta --json --repository "$repository" --key "$scratch/sidecar.key"
+told() { sed 's/"last_commit".*//' "$1" | grep -oE '"(right|write|fetch|removed|changed|missing)_?[a-z]*": *[0-9]+'; }
+same "which sees the same" "$(told "$scratch/look")" "$(told "$scratch/out")"
+same "the directory is as it was" "$before" "$(state)"
+refuse "--delta without a directory" 2 "go with --to" restore plan --latest --delta
 check "--delta onto a changed directory" to r --delta
 equal "makes it the backup" r
+cp "$scratch/json" "$scratch/said"
+look() { grep -o "\"$1\": *[0-9]*" "$scratch/look" | grep -o '[0-9]*$'; }
+same "as the plan told" "$(look right_bytes) $(look fetch_bytes) $(look removed)" "$(figure kept_bytes) $(figure fetched_bytes) $(figure removed)"
 same "by less than all chunks" 1 "$(($(figure fetched_bytes) < fetched))"
 same "tells what was too much" 1 "$(figure removed | awk '{ print ($1 >= 1) }')"
 
@@ -43,6 +59,25 @@ refuse "hq-restore start of it" 8 "was interrupted" restore start "$scratch/half
 check "the same command" to half
 equal "ends it" half
 same "without what was there" 1 "$(($(figure fetched_bytes) < fetched && $(figure kept_bytes) > 0))"
+
+if [ "$(id -u)" = 0 ] && mkdir "$scratch/small" && mount -t tmpfs -o size=200m tmpfs "$scratch/small" 2>/dev/null; then
+    mounts="$mounts $scratch/small"
+    must to small/r
+    rm "$scratch/small/r/base/2/00000001"
+    rm -r "$scratch/small/r/hq_restore"
+    mount -o remount,size=100m "$scratch/small"
+    refuse "a plan that does not fit" 6 "what is there already takes 64.* MiB.*nothing was changed" restore plan --latest --to "$scratch/small/r" --delta
+    cp "$scratch/out" "$scratch/said"
+    check "with all figures" grep -q '^Room .*TOO LITTLE$' "$scratch/said"
+    check "in JSON too" sh -c "'$scratch/bin/hq-restore' plan --latest --to '$scratch/small/r' --delta --json --quiet --repository '$repository' --key '$scratch/restore.key' 2>/dev/null | grep -q '\"fits\": *false'"
+    refuse "nor does the restore" 6 "at least, and run the same command again" restore pg --latest --to "$scratch/small/r" --delta
+    mount -o remount,size=140m "$scratch/small"
+    check "with enough room it is brought back" to small/r --delta
+    check "the same" diff -r "$scratch/whole/base" "$scratch/small/r/base"
+    rm -r "$scratch/small/r"
+else
+    echo "skipped - a target without room: no mounts here"
+fi
 
 sleep 600 &
 server=$!
