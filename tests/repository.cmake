@@ -1,6 +1,6 @@
 # The repository format over the memory store, with the fixed keys of tests/golden/v1. Some look at
 # the plain forms below the encryption, through the module's internal headers.
-foreach(name IN ITEMS chunk pack object index pagemap manifest root audit lineage wal json vectors nomem)
+foreach(name IN ITEMS chunk chunk_reader pack object index pagemap manifest root audit lineage wal json vectors nomem)
     hq_unit(repository_${name} DEPENDS hq_repository hq_storage_memory)
     target_include_directories(repository_${name}_test PRIVATE
                                ${PROJECT_SOURCE_DIR}/storage/repository)

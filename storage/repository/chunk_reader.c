@@ -1,23 +1,31 @@
 #include "repository/chunk_reader.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 
 /*
- * Metadata packs are read whole and the last few are kept: the chunks of a manifest and its page
- * maps lie one behind the other in them, and a request each would cost milliseconds.
+ * Metadata packs are read whole: the chunks of a manifest and its page maps mostly lie one behind
+ * the other in them, and a request each would cost milliseconds. But the manifest is sorted by path
+ * while packs were filled in the order of the work, in backup after backup, so that a large one's
+ * chunks may be wanted in any order. A pack that had to make room is therefore read by the chunk
+ * until that has cost as much as the whole pack.
  */
 enum {
-    KEPT_PACKS = 4
+    PACK_BYTES = HQ_PACK_TARGET_BYTES + HQ_CHUNK_DATA_MAX, /* full ones are hardly larger */
+    KEPT_BYTES = 2 * PACK_BYTES,
+    REQUEST_COST = 256 << 10 /* as many bytes come in the time that a request takes */
 };
 
-struct kept_pack {
+struct known_pack {
     struct hq_id id;
     struct hq_pack_key key;
-    struct hq_buf bytes;
-    uint64_t used; /**< tick of the last use; 0: free */
+    struct hq_buf bytes; /* empty where they are not kept */
+    uint64_t size;       /* 0: not read yet */
+    uint64_t spent;      /* on single chunks since the bytes had to go */
+    uint64_t used;       /* tick of the last use */
 };
 
 struct hq_chunk_reader {
@@ -26,7 +34,9 @@ struct hq_chunk_reader {
     const void *context;
     struct hq_chunk_ids *ids;
     struct hq_compressor *codec;
-    struct kept_pack packs[KEPT_PACKS];
+    struct known_pack **packs; /* by id */
+    size_t count, cap;
+    uint64_t kept; /* bytes of all packs */
     uint64_t tick;
 };
 
@@ -65,11 +75,11 @@ hq_chunk_reader_of_index(const struct hq_repository *repository, const struct hq
 }
 
 static void
-forget(struct kept_pack *pack)
+drop_bytes(struct hq_chunk_reader *r, struct known_pack *pack)
 {
+    r->kept -= pack->bytes.len;
     hq_buf_clear(&pack->bytes);
-    hq_key_wipe(&pack->key.frame_key);
-    *pack = (struct kept_pack){0};
+    pack->spent = 0;
 }
 
 void
@@ -77,50 +87,131 @@ hq_chunk_reader_free(struct hq_chunk_reader *r)
 {
     if (r == NULL)
         return;
-    for (size_t i = 0; i < KEPT_PACKS; i++)
-        forget(&r->packs[i]);
+    for (size_t i = 0; i < r->count; i++) {
+        hq_buf_clear(&r->packs[i]->bytes);
+        hq_key_wipe(&r->packs[i]->key.frame_key);
+        free(r->packs[i]);
+    }
+    free(r->packs);
     hq_chunk_ids_free(r->ids);
     hq_compressor_free(r->codec);
     free(r);
 }
 
-/* The kept pack of that id, or the least recently used place, emptied. */
-static struct kept_pack *
-find_kept(struct hq_chunk_reader *r, const struct hq_id *id)
+/* @return whether it is known; @p at is its place, or where it belongs. */
+static bool
+search_pack(const struct hq_chunk_reader *r, const struct hq_id *id, size_t *at)
 {
-    struct kept_pack *oldest = &r->packs[0];
+    size_t low = 0, high = r->count;
 
-    for (size_t i = 0; i < KEPT_PACKS; i++) {
-        if (r->packs[i].used != 0 && hq_id_compare(&r->packs[i].id, id) == 0)
-            return &r->packs[i];
-        if (r->packs[i].used < oldest->used)
-            oldest = &r->packs[i];
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = hq_id_compare(&r->packs[middle]->id, id);
+
+        if (order == 0) {
+            *at = middle;
+            return true;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    forget(oldest);
+    *at = low;
+    return false;
+}
+
+static struct known_pack *
+find_pack(struct hq_chunk_reader *r, const struct hq_id *id, struct hq_error *err)
+{
+    struct known_pack *pack;
+    size_t at;
+
+    if (search_pack(r, id, &at))
+        return r->packs[at];
+    if (r->count == r->cap) {
+        size_t cap = r->cap == 0 ? 16 : 2 * r->cap;
+        struct known_pack **packs = reallocarray(r->packs, cap, sizeof(struct known_pack *));
+
+        if (packs == NULL) {
+            hq_fail(err, HQ_E_NOMEM, "list of %zu packs", cap);
+            return NULL;
+        }
+        r->packs = packs;
+        r->cap = cap;
+    }
+    if ((pack = calloc(1, sizeof *pack)) == NULL) {
+        hq_fail(err, HQ_E_NOMEM, "a pack's key");
+        return NULL;
+    }
+    pack->id = *id;
+    memmove(r->packs + at + 1, r->packs + at, (r->count++ - at) * sizeof(struct known_pack *));
+    return r->packs[at] = pack;
+}
+
+static struct known_pack *
+oldest_kept(const struct hq_chunk_reader *r)
+{
+    struct known_pack *oldest = NULL;
+
+    for (size_t i = 0; i < r->count; i++)
+        if (r->packs[i]->bytes.len > 0 && (oldest == NULL || r->packs[i]->used < oldest->used))
+            oldest = r->packs[i];
     return oldest;
 }
 
-/* The pack, read if it is not kept; NULL when it can't be. */
-static const struct kept_pack *
-keep(struct hq_chunk_reader *r, const struct hq_id *id, const char *name, struct hq_error *err)
+static void
+make_room(struct hq_chunk_reader *r, uint64_t wanted)
 {
-    struct kept_pack *pack = find_kept(r, id);
+    struct known_pack *oldest;
 
-    if (pack->used == 0) {
-        if (hq_store_get_all(r->repository->store, name, HQ_PACK_MAX_BYTES, &pack->bytes, err) != 0)
-            return NULL;
-        if (pack->bytes.len < HQ_PACK_HEADER_BYTES) {
-            hq_fail(err, HQ_E_CORRUPT, "%s: truncated", name);
-            return NULL;
-        }
-        if (hq_pack_key_open(r->repository, pack->bytes.data, &pack->key, err) != 0) {
-            hq_error_prefix(err, "%s", name);
-            return NULL;
-        }
-        pack->id = *id;
-    }
-    pack->used = ++r->tick;
-    return pack;
+    while (r->kept + wanted > KEPT_BYTES && (oldest = oldest_kept(r)) != NULL)
+        drop_bytes(r, oldest);
+}
+
+static int
+read_whole(struct hq_chunk_reader *r, struct known_pack *pack, const char *name,
+           struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf bytes = {0};
+
+    make_room(r, pack->size > 0 ? pack->size : PACK_BYTES);
+    if (hq_store_get_all(r->repository->store, name, HQ_PACK_MAX_BYTES, &bytes, err) != 0)
+        return -1;
+    if (bytes.len < HQ_PACK_HEADER_BYTES)
+        return hq_fail(err, HQ_E_CORRUPT, "%s: truncated", name);
+    if (pack->size == 0 && hq_pack_key_open(r->repository, bytes.data, &pack->key, err) != 0)
+        return hq_error_prefix(err, "%s", name);
+    pack->bytes = bytes;
+    bytes = (struct hq_buf){0};
+    pack->size = pack->bytes.len;
+    r->kept += pack->size;
+    return 0;
+}
+
+static int
+open_frame(struct hq_chunk_reader *r, const struct known_pack *pack, const struct hq_place *place,
+           const uint8_t *stored, struct hq_buf *out, struct hq_error *err)
+{
+    return hq_pack_frame_open(r->repository, r->ids, &pack->key, place->frame, &place->entry,
+                              stored, r->codec, out, err);
+}
+
+static int
+read_alone(struct hq_chunk_reader *r, struct known_pack *pack, const struct hq_place *place,
+           const char *name, struct hq_buf *out, struct hq_error *err)
+{
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf stored = {0};
+
+    if (hq_store_get(r->repository->store, name, place->entry.offset, place->entry.stored, &stored,
+                     err) != 0)
+        return -1;
+    pack->spent += REQUEST_COST + place->entry.stored;
+    return open_frame(r, pack, place, stored.data, out, err) == 0
+               ? 0
+               : hq_error_prefix(err, "%s", name);
 }
 
 static int
@@ -128,18 +219,21 @@ read_place(struct hq_chunk_reader *r, const struct hq_place *place, struct hq_bu
            struct hq_error *err)
 {
     char name[HQ_OBJECT_NAME_MAX + 1];
-    const struct kept_pack *pack;
+    struct known_pack *pack = find_pack(r, &place->pack, err);
 
-    hq_pack_name(&place->pack, name);
-    pack = keep(r, &place->pack, name, err);
     if (pack == NULL)
         return -1;
-    if ((uint64_t)place->entry.offset + place->entry.stored > pack->bytes.len)
+    hq_pack_name(&place->pack, name);
+    pack->used = ++r->tick;
+    if (pack->bytes.len == 0 && pack->spent >= pack->size && read_whole(r, pack, name, err) != 0)
+        return -1;
+    if ((uint64_t)place->entry.offset + place->entry.stored > pack->size)
         return hq_fail(err, HQ_E_CORRUPT, "%s: truncated", name);
-    if (hq_pack_frame_open(r->repository, r->ids, &pack->key, place->frame, &place->entry,
-                           pack->bytes.data + place->entry.offset, r->codec, out, err) != 0)
-        return hq_error_prefix(err, "%s", name);
-    return 0;
+    if (pack->bytes.len == 0)
+        return read_alone(r, pack, place, name, out, err);
+    return open_frame(r, pack, place, pack->bytes.data + place->entry.offset, out, err) == 0
+               ? 0
+               : hq_error_prefix(err, "%s", name);
 }
 
 int

@@ -1,7 +1,7 @@
 /**
  * @file chunk_reader.h
  * Metadata chunks (manifest, page maps) by id, and through them the entries of a backup.
- * Memory   up to four metadata packs, some 32 MiB each.
+ * Memory   metadata packs, 72 MiB in all unless one alone is larger; 150 bytes for each one read.
  * Threads  a reader belongs to one thread.
  */
 #ifndef HQ_REPOSITORY_CHUNK_READER_H
