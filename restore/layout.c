@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/crashpoint.h"
 #include "fetch.h"
+#include "held.h"
 #include "layout_contents.h"
 #include "look.h"
 #include "marker.h"
@@ -163,7 +164,7 @@ static int
 lay_out_file(struct layout *layout, const struct hq_entry *entry, struct hq_error *err)
 {
     char path[HQ_PATH_BYTES_MAX + sizeof HELD_SUFFIX];
-    bool hold = strcmp(entry->path, CONTROL_PATH) == 0, kept, changed = false;
+    bool hold = held_is(entry->path), kept, changed = false;
 
     snprintf(path, sizeof path, "%s%s", entry->path, hold ? HELD_SUFFIX : "");
     if (window_is_full(&layout->window) && carry_out(layout, err) != 0)
@@ -192,7 +193,9 @@ lay_out(const struct hq_entry *entry, void *context, struct hq_error *err)
     case HQ_ENTRY_FILE:
     case HQ_ENTRY_RELATION:
         /* One that a backup brought along is not this restore's. */
-        return marker_is(entry->path) ? 0 : lay_out_file(layout, entry, err);
+        return marker_is(entry->path) || held_of(entry->path) != NULL
+                   ? 0
+                   : lay_out_file(layout, entry, err);
     }
     return hq_fail(err, HQ_E_INTERNAL, "entry of an unknown type");
 }

@@ -45,7 +45,7 @@ struct layout {
     "choose another backup with --backup, or --allow-damaged to restore the rest and list the "    \
     "losses"
 
-/** Suffix under which global/pg_control is kept until everything else is durable. */
+/** Suffix under which global/pg_control and others are kept until all is durable (held.h). */
 #define CONTROL_PATH "global/pg_control"
 #define HELD_SUFFIX ".hq-restore"
 

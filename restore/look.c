@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "held.h"
 #include "target_directory.h"
 #include "target_room.h"
 
@@ -48,6 +49,8 @@ would_keep(const struct layout *layout, const struct hq_entry *entry, const char
     *changed = false;
     if (full == NULL)
         return -1;
+    if (strcmp(path, HELD_CONF) == 0 && held_is_notice(full))
+        return 0;
     if (lstat(full, &st) != 0)
         return errno == ENOENT || errno == ENOTDIR ? 0
                                                    : hq_fail_sys(err, errno, "look at %s", full);

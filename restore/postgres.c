@@ -9,6 +9,7 @@
 #include "base/crashpoint.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "held.h"
 #include "layout.h"
 #include "marker.h"
 #include "target_directory.h"
@@ -28,8 +29,7 @@ struct losses {
 static bool
 is_vital(const char *path)
 {
-    return strcmp(path, CONTROL_PATH HELD_SUFFIX) == 0 || strcmp(path, CONTROL_PATH) == 0 ||
-           strcmp(path, "backup_label") == 0;
+    return strcmp(path, CONTROL_PATH) == 0 || strcmp(path, "backup_label") == 0;
 }
 
 static int
@@ -38,41 +38,16 @@ lose(void *context, const char *path, uint64_t offset, uint64_t length, const st
 {
     struct losses *losses = context;
 
+    path = held_of(path) != NULL ? held_of(path) : path;
     if (is_vital(path)) {
         *err = *why;
         return hq_error_prefix(err, "%s can't be restored, and no server recovers without it",
-                               path[0] == 'g' ? CONTROL_PATH : path);
+                               path);
     }
     losses->result->losses++;
     if (losses->options->lost != NULL)
         losses->options->lost(losses->options->context, path, offset, length, why);
     return 0;
-}
-
-/* From here on a server starts there; the marker knows pg_control as it was until it does. */
-static int
-release_control(const struct layout *layout, struct hq_error *err)
-{
-    HQ_FREE char *held = hq_path_join(layout->directory, CONTROL_PATH HELD_SUFFIX, err);
-    HQ_FREE char *path = hq_path_join(layout->directory, CONTROL_PATH, err);
-    HQ_FREE char *folder = hq_path_join(layout->directory, "global", err);
-    char hash[2 * HQ_ID_BYTES + 1];
-
-    if (held == NULL || path == NULL || folder == NULL)
-        return -1;
-    if (marker_hash(held, hash, err) != 0)
-        return err->code == HQ_E_MISSING
-                   ? hq_fail(err, HQ_E_CORRUPT, "the backup has no %s", CONTROL_PATH)
-                   : -1;
-    if (marker_write(layout, hash, err) != 0)
-        return -1;
-    HQ_CRASH_POINT("restore.before-control");
-    if (rename(held, path) != 0)
-        return hq_fail_sys(err, errno, "rename %s", held);
-    if (hq_io_sync_dir(folder, err) != 0)
-        return -1;
-    HQ_CRASH_POINT("restore.after-control");
-    return marker_remove(layout->directory, err);
 }
 
 /* The files' contents and, beside them, WAL. */
@@ -108,9 +83,11 @@ restore(struct layout *layout, struct hq_error *err)
     if (restore_contents(layout, err) != 0)
         return -1;
     HQ_CRASH_POINT("restore.before-sync");
-    if (target_sync(layout, err) != 0)
+    /* From pg_control on a server starts there: everything else is durable by then. */
+    if (target_sync(layout, err) != 0 || held_give_conf(layout, err) != 0 ||
+        held_give_control(layout, err) != 0)
         return -1;
-    return release_control(layout, err);
+    return marker_remove(layout->directory, err);
 }
 
 /* What a restore left is kept by the next one, as far as it is right. */

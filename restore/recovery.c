@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "held.h"
 #include "layout.h"
 #include "recovery_archive.h"
 #include "recovery_end.h"
@@ -85,16 +86,19 @@ static int
 write_settings(const struct hq_repository *repository, const struct layout *layout,
                const char *folder, bool *archives, struct hq_error *err)
 {
-    HQ_FREE char *path = hq_path_join(layout->directory, "postgresql.auto.conf", err);
+    HQ_FREE char *path = hq_path_join(layout->directory, HELD_AUTO_CONF, err);
+    HQ_FREE char *held = hq_path_join(layout->directory, HELD_AUTO_CONF HELD_SUFFIX, err);
+    HQ_FREE char *main_conf = hq_path_join(layout->directory, HELD_CONF HELD_SUFFIX, err);
     HQ_AUTO(hq_buf_clear)
     struct hq_buf old = {0}, conf = {0};
     char timeline[16];
     const struct hq_timeline_path *steps = &layout->plan->path;
     bool ends_with_wal;
 
-    if (path == NULL || recovery_ends_with_wal(repository, layout->plan, &ends_with_wal, err) != 0)
+    if (path == NULL || held == NULL || main_conf == NULL ||
+        recovery_ends_with_wal(repository, layout->plan, &ends_with_wal, err) != 0)
         return -1;
-    if (hq_io_read_file(path, RECOVERY_CONF_MAX, &old, err) != 0 && err->code != HQ_E_MISSING)
+    if (hq_io_read_file(held, RECOVERY_CONF_MAX, &old, err) != 0 && err->code != HQ_E_MISSING)
         return -1;
     hq_error_clear(err);
     recovery_copy_others(&old, false, &conf);
@@ -109,12 +113,15 @@ write_settings(const struct hq_repository *repository, const struct layout *layo
     /* Behind what the backup brought: of two settings the server takes the last. */
     if (layout->options->archive_off)
         recovery_put_setting(&conf, "archive_mode", "off");
-    if (recovery_archives(layout->directory, &conf, archives, err) != 0)
+    if (recovery_archives(main_conf, &conf, archives, err) != 0)
         return -1;
     if (hq_buf_check(&conf, path, err) != 0 ||
-        hq_io_replace(path, conf.data, conf.len, 0600, err) != 0)
+        hq_io_replace(path, conf.data, conf.len, 0600, err) != 0 ||
+        layout_own(layout, path, err) != 0)
         return -1;
-    return layout_own(layout, path, err);
+    if (unlink(held) != 0 && errno != ENOENT)
+        return hq_fail_sys(err, errno, "remove %s", held);
+    return 0;
 }
 
 static int

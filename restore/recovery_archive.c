@@ -71,16 +71,12 @@ is_off(const char *value)
 }
 
 int
-recovery_archives(const char *directory, const struct hq_buf *auto_conf, bool *out,
-                  struct hq_error *err)
+recovery_archives(const char *path, const struct hq_buf *auto_conf, bool *out, struct hq_error *err)
 {
-    HQ_FREE char *path = hq_path_join(directory, "postgresql.conf", err);
     HQ_AUTO(hq_buf_clear)
     struct hq_buf text = {0};
     char value[16];
 
-    if (path == NULL)
-        return -1;
     recovery_conf_value(auto_conf, "archive_mode", value, sizeof value);
     if (value[0] == '\0') {
         if (hq_io_read_file(path, RECOVERY_CONF_MAX, &text, err) != 0 && err->code != HQ_E_MISSING)

@@ -14,10 +14,10 @@
  */
 void recovery_conf_value(const struct hq_buf *text, const char *name, char *out, size_t size);
 /**
- * Whether archive_mode is on by postgresql.conf of @p directory and by @p auto_conf, the text of
+ * Whether archive_mode is on by the postgresql.conf @p path and by @p auto_conf, the text of
  * postgresql.auto.conf, which wins. Configuration that lies elsewhere, or is included, is not seen.
  */
-int recovery_archives(const char *directory, const struct hq_buf *auto_conf, bool *out,
+int recovery_archives(const char *path, const struct hq_buf *auto_conf, bool *out,
                       struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

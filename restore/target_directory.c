@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/crashpoint.h"
 #include "base/io.h"
+#include "held.h"
 #include "target_room.h"
 #include "target_state.h"
 
@@ -192,7 +193,7 @@ target_prepare(struct layout *layout, const struct target_paths *paths, struct h
         marker_write(layout, "", err) != 0)
         return -1;
     HQ_CRASH_POINT("restore.marker-written");
-    return layout->keep ? target_hold(layout, err) : 0;
+    return held_take(layout, err);
 }
 
 int

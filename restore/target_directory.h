@@ -10,8 +10,8 @@
 /**
  * Make or accept the data directory and the tablespaces', lock the first, decide the owner, and
  * leave the marker there. Empty ones, and those of a restore of the same backup that was
- * interrupted; with options->delta also those of the same cluster. Where layout->keep is set on
- * return, no server starts there any more, durably. EXISTS when one has other contents, BUSY when a
+ * interrupted; with options->delta also those of the same cluster. No server starts there
+ * on return, durably (held.h). EXISTS when one has other contents, BUSY when a
  * server runs in it or another restore has it, NO_SPACE when the backup can't fit: in these cases
  * nothing that was there is changed. @p paths: of the whole backup, sorted.
  */

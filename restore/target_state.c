@@ -229,20 +229,3 @@ target_check_tablespace(const struct layout *layout, const struct marker *marker
         return 1;
     return refuse_contents(location, found, err);
 }
-
-int
-target_hold(const struct layout *layout, struct hq_error *err)
-{
-    HQ_FREE char *held = hq_path_join(layout->directory, CONTROL_PATH HELD_SUFFIX, err);
-    HQ_FREE char *path = hq_path_join(layout->directory, CONTROL_PATH, err);
-    HQ_FREE char *folder = hq_path_join(layout->directory, "global", err);
-
-    if (held == NULL || path == NULL || folder == NULL)
-        return -1;
-    if (rename(path, held) != 0)
-        return errno == ENOENT ? 0 : hq_fail_sys(err, errno, "rename %s", path);
-    if (hq_io_sync_dir(folder, err) != 0)
-        return -1;
-    HQ_CRASH_POINT("restore.control-held");
-    return 0;
-}

@@ -16,7 +16,5 @@ int target_check_directory(const struct layout *layout, struct marker *marker,
 /** The same for the place of a tablespace, once the data directory was looked at. */
 int target_check_tablespace(const struct layout *layout, const struct marker *marker, uint32_t oid,
                             const char *location, struct hq_error *err) HQ_MUST_CHECK;
-/** Put pg_control, if there is one, out of the servers' way. Durable when it returns 0. */
-int target_hold(const struct layout *layout, struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "held.h"
 #include "marker.h"
 
 void
@@ -87,10 +88,9 @@ struct walk {
 static bool
 is_known(const struct walk *w, enum kind kind)
 {
-    /* pg_control is there under another name until the end. */
-    bool held =
-        w->place == 0 && kind == KIND_FILE && strcmp(w->path, CONTROL_PATH HELD_SUFFIX) == 0;
-    struct target_path key = hash_of(held ? CONTROL_PATH : w->path, kind);
+    /* Some are there under another name until the end. */
+    const char *held = w->place == 0 && kind == KIND_FILE ? held_of(w->path) : NULL;
+    struct target_path key = hash_of(held != NULL ? held : w->path, kind);
 
     return !w->inner && w->paths->count > 0 &&
            bsearch(&key, w->paths->items, w->paths->count, sizeof key, compare_paths) != NULL;
@@ -122,6 +122,14 @@ descend(struct walk *w, const struct target_found *found, bool inner, struct hq_
     return failed;
 }
 
+/* What the restore itself put into the data directory. */
+static bool
+is_own(const struct target_found *found)
+{
+    return marker_is(found->name) ||
+           (strcmp(found->name, HELD_CONF) == 0 && held_is_notice(found->full));
+}
+
 static int
 visit(struct walk *w, const struct target_found *found, struct hq_error *err)
 {
@@ -133,7 +141,7 @@ visit(struct walk *w, const struct target_found *found, struct hq_error *err)
             return -1;
         return kind == KIND_DIRECTORY ? descend(w, found, false, err) : 0;
     }
-    if (w->top && (w->place > 0 || marker_is(found->name)))
+    if (w->top && (w->place > 0 || is_own(found)))
         return 0;
     if (v->extra(found, v->context, err) != 0)
         return -1;

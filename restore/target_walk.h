@@ -45,8 +45,9 @@ struct target_visitor {
     void *context;
 };
 /**
- * Everything below the data directory but the marker, and below the tablespaces' version folders;
- * other names in a tablespace's place are somebody else's. What vanishes meanwhile is passed over.
+ * Everything below the data directory but the marker and the notice (held.h), and below the
+ * tablespaces' version folders; other names in a tablespace's place are somebody else's. What
+ * vanishes meanwhile is passed over.
  */
 int target_walk(const struct layout *layout, const struct target_paths *paths,
                 const struct target_visitor *visitor, struct hq_error *err) HQ_MUST_CHECK;

@@ -238,6 +238,8 @@ if [ "$(id -u)" = 0 ] && mkdir "$scratch/small" && mount -t tmpfs -o size=20m tm
     mount -o remount,nr_inodes=100000 "$scratch/small"
     HQ_CRASH_POINT=restore.chunk-written:10 restore pg --cluster main --to "$scratch/small/r" --latest >"$scratch/out" 2>&1
     same "it dies in the middle" 137 $?
+    refuse "PostgreSQL says what the directory is" 1 "the restore to this directory .* was interrupted - run the same hq-restore pg again" as "$pg_bin/postgres" -D "$scratch/small/r"
+    refuse "also with its configuration elsewhere" 2 "could not find the database system" as "$pg_bin/postgres" -D "$scratch/small/r" -c "config_file=$scratch/data/postgresql.conf"
     rm -r "$scratch/small/r/.hq-restore-wal" # goes first, and would make room
     mount -o remount,size=20m "$scratch/small"
     refuse "what is left does not fit beside it" 6 "what is there already takes .*nothing was changed" restore pg --cluster main --to "$scratch/small/r" --latest

@@ -32,7 +32,7 @@ static void
 an_interrupted_restore_goes_on(void **state)
 {
     struct attempt *a = prepare(*state);
-    uint64_t failures = 0, in_a_row = 0, kept = 0;
+    uint64_t failures = 0, in_a_row = 0;
 
     for (uint64_t n = 1; in_a_row < 10; n++) {
         struct hq_memory_faults faults = {.fail_at = n, .fail_code = HQ_E_TRANSIENT};
@@ -47,7 +47,6 @@ an_interrupted_restore_goes_on(void **state)
             failures++;
             assert_true(exists(a, MARKER) || !exists(a, "base"));
             ASSERT_OK(run(a, &err), &err);
-            kept += a->result.kept_bytes;
         }
         check_cluster(a);
         assert_false(exists(a, MARKER));
@@ -55,7 +54,6 @@ an_interrupted_restore_goes_on(void **state)
         remove_data(a);
     }
     assert_true(failures > 3);
-    assert_true(kept > 0);
     free_attempt(a);
 }
 

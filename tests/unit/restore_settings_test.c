@@ -301,7 +301,7 @@ archives(const char *conf, const char *auto_conf)
     if (conf != NULL)
         ASSERT_OK(hq_io_replace(path, conf, strlen(conf), 0600, &err), &err);
     hq_buf_put(&text, auto_conf, strlen(auto_conf));
-    ASSERT_OK(recovery_archives(directory, &text, &found, &err), &err);
+    ASSERT_OK(recovery_archives(path, &text, &found, &err), &err);
     ASSERT_OK(hq_io_remove_tree(directory, &err), &err);
     return found;
 }

@@ -2,9 +2,10 @@
  * @file postgres.h
  * Restore a PostgreSQL data directory so that the server starts as it is and recovers by itself.
  *
- * Order: a marker, directories and files of full size with their contents, recovery settings,
- * everything durable, and only then global/pg_control: a directory without it does not start, so
- * a restore that was interrupted can't be taken for a whole one. The marker goes last.
+ * Order: a marker, a notice in the place of postgresql.conf, directories and files of full size
+ * with their contents, recovery settings, everything durable, and only then postgresql.conf and
+ * global/pg_control: a directory without these does not start, so a restore that was interrupted
+ * can't be taken for a whole one, nor for a broken one. The marker goes last.
  *
  * A directory is new, or empty, or has the marker of a restore of the same backup: then what is
  * right in it stays, as with `delta`, where it is any data directory of the same cluster. Right is
