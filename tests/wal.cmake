@@ -1,8 +1,11 @@
 # What the files of the module under test share is not seen by its users.
-foreach(name IN ITEMS scan spool shelf store parts recover trouble known fault)
+foreach(name IN ITEMS scan spool spool_recover spool_memory shelf store parts recover trouble known fault)
     hq_unit(wal_${name} DEPENDS hq_postgres hq_storage_memory)
     target_include_directories(wal_${name}_test PRIVATE
                                ${PROJECT_SOURCE_DIR}/engine/source/postgres)
+endforeach()
+foreach(name IN ITEMS spool spool_recover spool_memory)
+    target_sources(wal_${name}_test PRIVATE unit/spool_fixture.c)
 endforeach()
 target_sources(wal_shelf_test PRIVATE unit/fixture.c)
 foreach(name IN ITEMS store parts recover trouble known fault)
@@ -21,7 +24,7 @@ add_test(NAME archiver
 set_tests_properties(archiver PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600 COST 1000)
 
 # What a summary of WAL is made of is seen by its own module only.
-foreach(name IN ITEMS blocks summary)
+foreach(name IN ITEMS blocks blockset crc summary summary_path)
     hq_unit(wal_${name} DEPENDS hq_walscan)
     target_include_directories(wal_${name}_test PRIVATE
                                ${PROJECT_SOURCE_DIR}/engine/source/wal)

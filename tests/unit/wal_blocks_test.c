@@ -3,19 +3,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
 #include "blockchange.h"
 #include "chain.h"
-#include "crc32c.h"
 #include "record.h"
 #include "wal_maker.h"
 
 enum {
-    RMGR_HEAP = 10,
-    FEW = 64 << 10
+    RMGR_HEAP = 10
 };
 
 static const struct hq_relation_fork table = {1663, 5, 16384, HQ_FORK_MAIN};
@@ -157,26 +154,6 @@ change_block(struct wal_maker *m, const struct hq_relation_fork *f, uint32_t blo
     hq_buf_put_zero(&b, 43);
     maker_record(m, RMGR_HEAP, 0, b.data, b.len);
     hq_buf_clear(&b);
-}
-
-static void
-test_crc(void **state)
-{
-    uint8_t bytes[1000];
-
-    (void)state;
-    /* RFC 3720, B.4. */
-    memset(bytes, 0, 32);
-    assert_int_equal(~crc32c(CRC32C_BEGIN, bytes, 32), 0x8A9136AA);
-    memset(bytes, 0xFF, 32);
-    assert_int_equal(~crc32c(CRC32C_BEGIN, bytes, 32), 0x62A8AB43);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (uint8_t)(i * i + 7);
-    for (size_t at = 0; at < 16; at++)
-        for (size_t len = 0; len + at < sizeof bytes; len += 13) {
-            assert_int_equal(crc32c(5, bytes + at, len), maker_crc(5, bytes + at, len));
-            assert_int_equal(crc32c_portable(5, bytes + at, len), maker_crc(5, bytes + at, len));
-        }
 }
 
 /* Every form of a block's header, and others around them, in each version. */
@@ -559,58 +536,10 @@ test_saved_state(void **state)
     }
 }
 
-static void
-test_set(void **state)
-{
-    struct blockset s = {.memory_max = (size_t)8 << 20};
-
-    (void)state;
-    for (int round = 0; round < 2; round++) {
-        for (uint32_t i = 0; i < 20000; i++) {
-            struct hq_relation_fork f = {1663, i % 3, 1000 + i % 997, HQ_FORK_MAIN};
-            uint32_t r = blockset_add_relation(&s, &f);
-
-            assert_int_not_equal(r, BLOCKSET_NONE);
-            blockset_add_block(&s, r, i * 31);
-        }
-        assert_int_equal(s.relation_count, 3 * 997);
-        for (uint32_t i = 0; i < 20000; i++) {
-            struct hq_relation_fork f = {1663, i % 3, 1000 + i % 997, HQ_FORK_MAIN};
-            const struct blockset_area *a =
-                blockset_find_area(&s, blockset_find_relation(&s, &f), i * 31 / BLOCKSET_AREA);
-
-            assert_non_null(a);
-            assert_true((a->bits[i * 31 % BLOCKSET_AREA / 64] >> (i * 31) % 64 & 1) != 0);
-        }
-        blockset_empty(&s);
-        assert_int_equal(s.relation_count + s.area_count, 0);
-    }
-    blockset_clear(&s);
-}
-
-/* Past its limit a set is full, and says so until it is emptied. */
-static void
-test_full_set(void **state)
-{
-    struct blockset s = {.memory_max = FEW};
-    uint32_t r = blockset_add_relation(&s, &table);
-
-    (void)state;
-    for (uint32_t i = 0; i < 10000 && !s.full; i++)
-        blockset_add_block(&s, r, i * BLOCKSET_AREA);
-    assert_true(s.full);
-    assert_int_equal(blockset_add_relation(&s, &table), BLOCKSET_NONE);
-    blockset_empty(&s);
-    assert_false(s.full);
-    assert_int_not_equal(blockset_add_relation(&s, &table), BLOCKSET_NONE);
-    blockset_clear(&s);
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crc),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_refused_headers),
         cmocka_unit_test(test_files),
@@ -621,8 +550,6 @@ main(void)
         cmocka_unit_test(test_flipped_bits),
         cmocka_unit_test(test_switch_and_crash),
         cmocka_unit_test(test_saved_state),
-        cmocka_unit_test(test_set),
-        cmocka_unit_test(test_full_set),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
