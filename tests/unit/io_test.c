@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -438,61 +437,6 @@ a_lock_excludes_processes(void **state)
     holds(at("counter"), "120");
 }
 
-static void
-joined_as(const char *a, const char *b, const char *wanted)
-{
-    HQ_FREE char *path = hq_path_join(a, b, &err);
-
-    assert_string_equal(path, wanted);
-}
-
-static void
-paths_have_one_slash_between(void **state)
-{
-    (void)state;
-    joined_as("a", "b", "a/b");
-    joined_as("a//", "//b", "a/b");
-    joined_as("/", "b", "/b");
-    joined_as("a", "", "a/");
-}
-
-static void
-hexadecimal_has_one_spelling(void **state)
-{
-    const uint8_t bytes[] = {0x00, 0x9F, 0xFF};
-    uint8_t back[3];
-    char text[7];
-
-    (void)state;
-    assert_string_equal(hq_hex_encode(bytes, 3, text), "009fff");
-    assert_int_equal(hq_hex_decode(text, 6, back, 3), 0);
-    assert_memory_equal(back, bytes, 3);
-    assert_int_equal(hq_hex_decode("009FFF", 6, back, 3), -1);
-    assert_int_equal(hq_hex_decode("009ff", 5, back, 3), -1);
-    assert_int_equal(hq_hex_decode("009fff0", 7, back, 3), -1);
-    assert_int_equal(hq_hex_decode("009fff00", 8, back, 3), -1);
-    assert_int_equal(hq_hex_decode("0g9fff", 6, back, 3), -1);
-    assert_int_equal(hq_hex_decode("", 0, back, 0), 0);
-    assert_string_equal(hq_hex_encode(NULL, 0, text), "");
-}
-
-static void
-paths_become_absolute(void **state)
-{
-    char here[PATH_MAX], *path;
-
-    (void)state;
-    assert_non_null(getcwd(here, sizeof here));
-    assert_int_equal(hq_path_absolute("a/b", &path, &err), 0);
-    joined_as(here, "a/b", path);
-    free(path);
-    assert_int_equal(hq_path_absolute("/a/../b", &path, &err), 0);
-    assert_string_equal(path, "/a/../b");
-    free(path);
-    assert_int_equal(hq_path_absolute(NULL, &path, &err), 0);
-    assert_null(path);
-}
-
 int
 main(void)
 {
@@ -510,11 +454,8 @@ main(void)
         cmocka_unit_test(files_that_claim_no_size_are_read),
         cmocka_unit_test(directories_are_made_with_their_parents),
         cmocka_unit_test(a_tree_is_removed_and_links_are_not_followed),
-        cmocka_unit_test(paths_become_absolute),
         cmocka_unit_test(a_lock_has_one_holder),
         cmocka_unit_test(a_lock_excludes_processes),
-        cmocka_unit_test(paths_have_one_slash_between),
-        cmocka_unit_test(hexadecimal_has_one_spelling),
     };
 
     return cmocka_run_group_tests(tests, make_root, remove_root);
