@@ -190,9 +190,8 @@ write_all(struct hq_backup_writer *w, const struct fixture_file *files, size_t c
     return 0;
 }
 
-int
-fixture_write_files(struct fixture *f, const struct fixture_file *files, size_t count,
-                    struct hq_root *root, struct hq_error *err)
+struct hq_backup_writer *
+fixture_writer(struct fixture *f)
 {
     struct hq_backup_writer_options options = {.repository = &f->writer,
                                                .catalog = f->catalog,
@@ -200,13 +199,21 @@ fixture_write_files(struct fixture *f, const struct fixture_file *files, size_t 
                                                .parent = f->parent,
                                                .workers = f->workers,
                                                .uploaders = f->workers};
-    struct hq_backup_statistics statistics;
     struct hq_backup_writer *w;
-    int failed;
+    struct hq_error err = {0};
 
-    if (hq_backup_writer_new(&options, &w, err) != 0)
-        return -1;
-    failed = write_all(w, files, count, err);
+    ASSERT_OK(hq_backup_writer_new(&options, &w, &err), &err);
+    return w;
+}
+
+int
+fixture_write_files(struct fixture *f, const struct fixture_file *files, size_t count,
+                    struct hq_root *root, struct hq_error *err)
+{
+    struct hq_backup_writer *w = fixture_writer(f);
+    struct hq_backup_statistics statistics;
+    int failed = write_all(w, files, count, err);
+
     if (failed == 0)
         failed = hq_backup_writer_finish(w, root, &statistics, err);
     hq_backup_writer_free(w);

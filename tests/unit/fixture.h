@@ -79,6 +79,8 @@ extern const struct fixture_backup fixture_first;
 extern const struct fixture_file fixture_cluster[];
 extern const size_t fixture_cluster_count;
 
+/** A writer of backups with the fixture's catalog and parent, or the test fails. */
+struct hq_backup_writer *fixture_writer(struct fixture *f);
 /** Put @p count files through a backup writer; @p root gets everything but a name. */
 int fixture_write_files(struct fixture *f, const struct fixture_file *files, size_t count,
                         struct hq_root *root, struct hq_error *err) HQ_MUST_CHECK;

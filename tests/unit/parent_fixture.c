@@ -51,22 +51,6 @@ entry_of(const struct relation *r)
                              .size = (uint64_t)r->blocks * PAGE};
 }
 
-struct hq_backup_writer *
-open_writer(struct fixture *f)
-{
-    const struct hq_backup_writer_options options = {.repository = &f->writer,
-                                                     .catalog = f->catalog,
-                                                     .parent = f->parent,
-                                                     .compression_level = 1,
-                                                     .workers = 2,
-                                                     .uploaders = 1};
-    struct hq_backup_writer *w;
-    struct hq_error err = {0};
-
-    ASSERT_OK(hq_backup_writer_new(&options, &w, &err), &err);
-    return w;
-}
-
 struct hq_backup_file *
 open_file(struct hq_backup_writer *w, const struct relation *r)
 {
@@ -107,7 +91,7 @@ close_writer(struct fixture *f, struct hq_backup_writer *w, const struct relatio
 void
 back_up(struct fixture *f, const struct relation *r, const char *id, bool inherit, struct run *run)
 {
-    struct hq_backup_writer *w = open_writer(f);
+    struct hq_backup_writer *w = fixture_writer(f);
     const struct hq_entry entry = entry_of(r);
     const struct hq_backup_file_options options = {
         .entry = &entry, .block_size = PAGE, .inherit = inherit};
@@ -249,7 +233,7 @@ uint32_t
 stream_some(struct fixture *f, const struct relation *r, const char *id, const bool came[BLOCKS],
             struct run *run)
 {
-    struct hq_backup_writer *w = open_writer(f);
+    struct hq_backup_writer *w = fixture_writer(f);
     const struct hq_entry entry = entry_of(r);
     const struct hq_backup_file_options options = {
         .entry = &entry, .block_size = PAGE, .inherit = true, .unread = true};

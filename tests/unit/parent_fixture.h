@@ -42,8 +42,6 @@ struct run {
     struct hq_backup_statistics statistics;
 };
 
-/** A writer with the fixture's parent. */
-struct hq_backup_writer *open_writer(struct fixture *f);
 /** The relation as a file of @p w that may take pages over; the caller holds it. */
 struct hq_backup_file *open_file(struct hq_backup_writer *w, const struct relation *r);
 /** Finish and free @p w: its backup gets a root and is in the catalog. */

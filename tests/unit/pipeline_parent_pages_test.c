@@ -120,7 +120,7 @@ damaged_pages_are_always_stored(void **state)
     back_up(f, r, "20260701T000000Z-00000001", true, &first);
     use_parent(f, &first);
     r->pages[2][5000] ^= 1;
-    w = open_writer(f);
+    w = fixture_writer(f);
     file = open_file(w, r);
     ASSERT_OK(hq_backup_lane_new(w, &lane, &err), &err);
     hq_backup_file_hold(file);

@@ -27,7 +27,7 @@ stretches_are_joined(void **state)
     back_up(f, r, "20260701T000000Z-00000001", true, &first);
     use_parent(f, &first);
     write_pages(r, 0, 10, 2, NEW);
-    w = open_writer(f);
+    w = fixture_writer(f);
     file = open_file(w, r);
     assert_true(hq_backup_file_inheritable(file, 0));
     assert_true(hq_backup_file_inheritable(file, BLOCKS - 1));
@@ -64,7 +64,7 @@ an_emptied_relation_is_an_empty_file(void **state)
 {
     struct fixture *f = *state;
     struct relation *r = relation_new();
-    struct hq_backup_writer *w = open_writer(f);
+    struct hq_backup_writer *w = fixture_writer(f);
     struct hq_backup_lane *lane;
     struct hq_backup_file *file;
     struct run run = {0};
@@ -140,7 +140,7 @@ an_untouched_file_is_taken_over(void **state)
         if (intact)
             note_intact(f, &first);
         use_parent(f, &first);
-        w = open_writer(f);
+        w = fixture_writer(f);
         assert_int_equal(hq_backup_writer_inherit(w, &entry, PAGE, &err), intact);
         entry.size -= PAGE;
         assert_int_equal(hq_backup_writer_inherit(w, &entry, PAGE, &err), 0);

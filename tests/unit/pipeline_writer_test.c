@@ -5,8 +5,6 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-
 #include "fixture.h"
 #include "postgres/page.h"
 #include "repository/chunk_reader.h"
@@ -292,21 +290,6 @@ write_relation(struct hq_backup_writer *w, uint64_t announced, uint64_t sent, st
     return hq_backup_writer_file_end(w, err);
 }
 
-static struct hq_backup_writer *
-new_writer(struct fixture *f)
-{
-    struct hq_backup_writer_options options = {.repository = &f->writer,
-                                               .catalog = f->catalog,
-                                               .compression_level = 1,
-                                               .workers = 2,
-                                               .uploaders = 2};
-    struct hq_backup_writer *w;
-    struct hq_error err = {0};
-
-    ASSERT_OK(hq_backup_writer_new(&options, &w, &err), &err);
-    return w;
-}
-
 static int
 check_damaged(const struct hq_entry *entry, void *context, struct hq_error *err)
 {
@@ -322,7 +305,7 @@ static void
 damaged_pages_are_listed(void **state)
 {
     struct fixture *f = *state;
-    struct hq_backup_writer *w = new_writer(f);
+    struct hq_backup_writer *w = fixture_writer(f);
     struct hq_backup_statistics statistics;
     HQ_AUTO(hq_root_clear)
     struct hq_root root = {0};
@@ -350,7 +333,7 @@ a_relation_must_have_its_announced_size(void **state)
     static const uint64_t sent[] = {0, 8192, 9 * 8192 - 1, 9 * 8192 + 1, 100 * 8192, 70 * 8192 + 5};
 
     for (size_t i = 0; i < sizeof sent / sizeof sent[0]; i++) {
-        struct hq_backup_writer *w = new_writer(f);
+        struct hq_backup_writer *w = fixture_writer(f);
         struct hq_error err = {0};
 
         ASSERT_CODE(write_relation(w, 9 * 8192, sent[i], &err), &err, HQ_E_CORRUPT);
@@ -385,7 +368,7 @@ a_writer_may_be_abandoned(void **state)
     assert_non_null(bytes);
     fixture_fill(bytes, 3 << 20, 1);
     for (int stage = 0; stage < 4; stage++) {
-        struct hq_backup_writer *w = new_writer(f);
+        struct hq_backup_writer *w = fixture_writer(f);
 
         if (stage > 0)
             ASSERT_OK(hq_backup_writer_file_begin(w, &options, &err), &err);
@@ -397,147 +380,6 @@ a_writer_may_be_abandoned(void **state)
     }
     hq_backup_writer_free(NULL);
     assert_int_equal(fixture_count(f, "index/"), 0);
-}
-
-/* Whatever the catalog believes in must be in the store: else the next backup would refer to it. */
-static void
-assert_catalog_is_true(struct fixture *f, const struct fixture_file *files, size_t count)
-{
-    struct hq_chunk_ids *ids;
-    struct hq_error err = {0};
-    struct hq_index_map *map = hq_index_map_load(&f->repository, NULL, &err);
-
-    assert_non_null(map);
-    assert_non_null(ids = hq_chunk_ids_new(f->restore, &err));
-    for (size_t i = 0; i < count; i++) {
-        struct hq_object_info info;
-        struct hq_place place;
-        char name[HQ_OBJECT_NAME_MAX + 1];
-        struct hq_id id;
-        size_t size;
-        HQ_FREE uint8_t *bytes = fixture_bytes(&files[i], &size);
-
-        /* Files that are one chunk, so that the test knows the id. */
-        hq_chunk_id(ids, HQ_CHUNK_DATA, bytes, size, &id);
-        if (!hq_catalog_chunk_known(f->catalog, &id))
-            continue;
-        ASSERT_OK(hq_index_map_find(map, &id, &place, &err), &err);
-        hq_pack_name(&place.pack, name);
-        ASSERT_OK(hq_store_head(f->store, name, &info, &err), &err);
-    }
-    hq_chunk_ids_free(ids);
-    hq_index_map_free(map);
-}
-
-static const struct fixture_file few[] = {
-    FILE_OF("a", 50000, 1),
-    FILE_OF("b", 40000, 2),
-    FILE_OF("c", 30000, 3),
-    RELATION_OF("r", 70, 8192, 4),
-};
-
-static void
-restart_empty(struct fixture *f)
-{
-    struct hq_error err = {0};
-
-    hq_memory_reset();
-    hq_store_close(f->store);
-    ASSERT_OK(hq_store_open(&f->options, &f->store, &err), &err);
-    f->repository.store = f->writer.store = f->store;
-    ASSERT_OK(hq_catalog_rebuild(f->catalog, &f->repository, &err), &err);
-}
-
-static void
-fail_each_call(struct fixture *f, bool after_effect, bool for_ever)
-{
-    size_t failures = 0;
-
-    for (uint64_t n = 1;; n++) {
-        struct hq_memory_faults faults = {.fail_at = n,
-                                          .fail_code = HQ_E_REFUSED,
-                                          .after_effect = after_effect,
-                                          .fail_for_ever = for_ever};
-        struct hq_error err = {0};
-        int failed;
-
-        restart_empty(f);
-        hq_memory_set_faults(f->store, &faults);
-        failed = fixture_backup(f, &fixture_first, few, 4, &err);
-        hq_memory_set_faults(f->store, &(struct hq_memory_faults){0});
-        if (failed == 0)
-            break;
-        failures++;
-        assert_int_equal(err.code, HQ_E_REFUSED);
-        assert_true(n < 100);
-        /* The root's own answer may be lost when it is there already; never before. */
-        if (fixture_count(f, "backups/") > 0)
-            assert_true(after_effect && fixture_count(f, "index/") == 1);
-        assert_catalog_is_true(f, few, 3);
-        /* And the next one is whole, whatever was left behind. */
-        ASSERT_OK(hq_catalog_sync(f->catalog, &f->repository, NULL, &err), &err);
-        ASSERT_OK(fixture_backup(f, &fixture_first, few, 4, &err), &err);
-    }
-    /* Packs (at least one of data, one of metadata), the index, the root. */
-    assert_true(failures >= 4);
-    assert_int_equal(fixture_count(f, "backups/"), 1);
-}
-
-static void
-a_failed_call_fails_the_backup(void **state)
-{
-    fail_each_call(*state, false, false);
-}
-
-static void
-a_store_that_is_gone_fails_the_backup(void **state)
-{
-    fail_each_call(*state, false, true);
-}
-
-static void
-a_lost_answer_fails_the_backup(void **state)
-{
-    fail_each_call(*state, true, false);
-}
-
-/* The source learns of an uploader's failure at its next call, not at the end. */
-static void
-failure_stops_the_source(void **state)
-{
-    struct fixture *f = *state;
-    struct hq_memory_faults faults = {
-        .fail_at = 1, .fail_code = HQ_E_NO_SPACE, .fail_for_ever = true};
-    struct hq_backup_writer *w = new_writer(f);
-    HQ_FREE uint8_t *bytes = malloc(1 << 20);
-    struct hq_backup_statistics statistics;
-    HQ_AUTO(hq_root_clear)
-    struct hq_root root = {0};
-    struct hq_error err = {0};
-    int failed = 0;
-
-    assert_non_null(bytes);
-    hq_memory_set_faults(f->store, &faults);
-    /* Two packs of 32 MiB fill before anything is put: more than enough follows. */
-    for (uint32_t i = 0; failed == 0 && i < 200; i++) {
-        char path[32];
-        struct hq_entry entry = {.path = path, .type = HQ_ENTRY_FILE, .mode = 0600};
-        const struct hq_backup_file_options options = {.entry = &entry};
-
-        snprintf(path, sizeof path, "file-%03u", i);
-        hq_random(bytes, 1 << 20);
-        failed = hq_backup_writer_file_begin(w, &options, &err);
-        if (failed == 0)
-            failed = hq_backup_writer_data(w, bytes, 1 << 20, &err);
-        if (failed == 0)
-            failed = hq_backup_writer_file_end(w, &err);
-    }
-    ASSERT_CODE(failed, &err, HQ_E_NO_SPACE);
-    hq_error_clear(&err);
-    ASSERT_CODE(hq_backup_writer_finish(w, &root, &statistics, &err), &err, HQ_E_NO_SPACE);
-    hq_backup_writer_free(w);
-    hq_memory_set_faults(f->store, &(struct hq_memory_faults){0});
-    assert_int_equal(fixture_count(f, ""), 0);
 }
 
 int
@@ -553,10 +395,6 @@ main(void)
         FIXTURE_TEST(a_relation_must_have_its_announced_size),
         FIXTURE_TEST(an_empty_backup_is_a_backup),
         FIXTURE_TEST(a_writer_may_be_abandoned),
-        FIXTURE_TEST(a_failed_call_fails_the_backup),
-        FIXTURE_TEST(a_store_that_is_gone_fails_the_backup),
-        FIXTURE_TEST(a_lost_answer_fails_the_backup),
-        FIXTURE_TEST(failure_stops_the_source),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
