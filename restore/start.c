@@ -110,28 +110,46 @@ set_target(struct hq_server *server, const struct hq_target *target, struct hq_e
 /*
  * Of a transaction or a name the WAL that is still to come has to be asked: a server that looks for
  * what it has passed already replays all of it, and no longer stands where somebody wanted it.
+ * @p from: what begins before it is passed; @p stands: what is told of where the recovery is.
  */
 static int
-check_ahead(const struct hq_server *server, const struct hq_start_reached *reached,
-            const struct hq_target *target, struct hq_error *err)
+check_ahead(const struct hq_server *server, const struct hq_target *target, uint64_t from,
+            const struct hq_start_reached *stands, struct hq_error *err)
 {
-    int found = start_find_ahead(server, target, reached->lsn, err);
+    int found = start_find_ahead(server, target, from, err);
     char lsn[24];
 
     if (found > 0)
         return 0;
     if (found < 0)
         return hq_error_prefix(err, "nothing is changed");
-    if (reached->lsn == 0) {
+    if (stands->lsn == 0)
         hq_fail(err, HQ_E_RANGE, "no WAL of this recovery holds that; nothing is changed");
-    } else {
+    else
         hq_fail(err, HQ_E_RANGE,
                 "no WAL behind %s, where this recovery is, holds that; nothing is changed, the "
-                "server stands there still",
-                hq_lsn_format(reached->lsn, lsn));
-    }
+                "server %s",
+                hq_lsn_format(stands->lsn, lsn),
+                stands->paused ? "stands there still" : "is stopped still");
     return hq_error_hint(err, "recovery only goes forward: for an earlier point restore to another "
                               "directory");
+}
+
+/* The server does not run: what it has passed stands in its control file, as far as that tells. */
+static int
+check_stopped(const struct hq_server *server, const struct hq_target *target, struct hq_error *err)
+{
+    struct hq_start_reached stands = {0};
+    struct start_passed passed;
+
+    start_passed_read(server, &passed);
+    stands.lsn = passed.records;
+    if (check_behind(server, &stands, target, err) != 0)
+        return -1;
+    stands.lsn = passed.lsn;
+    return check_ahead(server, target,
+                       target->type == HQ_TARGET_NAME ? passed.points : passed.records, &stands,
+                       err);
 }
 
 /* A call that is repeated finds its target reached, which is no target behind. */
@@ -166,7 +184,6 @@ take_over(struct hq_server *server, struct hq_error *err)
 static int
 begin(struct hq_server *server, struct hq_error *err)
 {
-    static const struct hq_start_reached none;
     int runs = find_running(server, err);
 
     if (runs < 0)
@@ -174,8 +191,7 @@ begin(struct hq_server *server, struct hq_error *err)
     if (runs == 1)
         return take_over(server, err);
     if (server->options.target != NULL && !is_set_to(server, server->options.target) &&
-        (check_behind(server, &none, server->options.target, err) != 0 ||
-         check_ahead(server, &none, server->options.target, err) != 0 ||
+        (check_stopped(server, server->options.target, err) != 0 ||
          set_target(server, server->options.target, err) != 0))
         return -1;
     return start_server(server, err);
@@ -245,9 +261,11 @@ int
 hq_start_retarget(struct hq_server *server, const struct hq_start_reached *reached,
                   const struct hq_target *target, struct hq_error *err)
 {
+    const struct hq_start_reached stands = {.lsn = reached->lsn, .paused = true};
+
     if (check_behind(server, reached, target, err) != 0 ||
-        check_ahead(server, reached, target, err) != 0 || start_process_stop(server, err) != 0 ||
-        set_target(server, target, err) != 0)
+        check_ahead(server, target, reached->lsn, &stands, err) != 0 ||
+        start_process_stop(server, err) != 0 || set_target(server, target, err) != 0)
         return -1;
     return start_server(server, err);
 }

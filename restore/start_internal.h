@@ -86,6 +86,17 @@ int start_timeline_at(const struct hq_server *server, uint64_t lsn, uint32_t *ti
 int start_find_ahead(const struct hq_server *server, const struct hq_target *target, uint64_t from,
                      struct hq_error *err) HQ_MUST_CHECK;
 
+/** What a recovery, whose server is stopped, has passed for sure (start_passed.c). */
+struct start_passed {
+    uint64_t lsn;     /**< it goes on behind this; 0: nothing is known */
+    uint64_t points;  /**< restore points that begin before it are passed */
+    uint64_t records; /**< records of every kind that begin before it are */
+};
+/** By the control file; where that can't be read, or the recovery has not begun, all are 0. */
+void start_passed_read(const struct hq_server *server, struct start_passed *out);
+struct hq_control;
+void start_passed_of(const struct hq_control *control, struct start_passed *out);
+
 /** Find the `postgres` of server->major (start_programs.c). */
 int start_find_programs(struct hq_server *server, struct hq_error *err) HQ_MUST_CHECK;
 

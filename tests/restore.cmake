@@ -12,7 +12,7 @@ foreach(name IN ITEMS wal_prefetch wal_window)
 endforeach()
 
 # What hq-restore start reads; what its files share is not seen by its users.
-hq_unit(restore_start DEPENDS hq_restore)
+hq_unit(restore_start DEPENDS hq_restore hq_walscan)
 target_include_directories(restore_start_test PRIVATE ${PROJECT_SOURCE_DIR}/restore)
 target_link_libraries(restore_start_test PRIVATE PkgConfig::libpq)
 hq_fuzz(start DEPENDS hq_restore PkgConfig::libpq)

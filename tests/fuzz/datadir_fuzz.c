@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "backup_session.h"
-#include "datadir_control.h"
+#include "postgres/control.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -87,6 +87,13 @@ same "its data" 30 "$(look -c "$count")"
 check "shutdown at the target" start "$dir" --action shutdown
 check "the server is stopped" stopped
 same "a later start will recover" ./recovery.signal "$(signals)"
+set_to() { grep recovery_target "$dir/postgresql.auto.conf"; }
+was=$(set_to)
+min=$(as "$pg_bin/pg_controldata" "$dir" | sed -n 's/^Minimum recovery ending location: *//p')
+refuse "stopped as well, a restore point that was passed is refused" 17 "no WAL behind $min, .*is stopped still" start "$dir" --action pause --target-name one
+refuse "and a transaction" 17 "no WAL behind $min, " start "$dir" --action pause --target-xid "$xid_1"
+refuse "and an LSN" 17 "before where this recovery is" start "$dir" --action pause --target-lsn "$lsn_2"
+same "no server was started for it, the target is the same" "$was" "$(stopped && set_to)"
 check "start goes on where it stopped" start "$dir" --action pause
 same "the same data" 30 "$(look -c "$count")"
 check "start --latest" start "$dir" --latest --action promote --json --quiet

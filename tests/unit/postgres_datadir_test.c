@@ -36,13 +36,13 @@ test_control(void **state)
     } samples[] = {
         {control_14,
          {UINT64_C(7710584287067473413), 1300, 202107181, 1, 24051200, 24051200, 1, 8192, 131072,
-          16777216, 0}},
+          16777216, 0, 0}},
         {control_17,
          {UINT64_C(7710584306778453721), 1700, 202406281, 1, 21858800, 21858800, 1, 8192, 131072,
-          16777216, 0}},
+          16777216, 0, 0}},
         {control_18,
          {UINT64_C(7710584314230253380), 1800, 202506291, 1, 24425104, 24425104, 1, 8192, 131072,
-          16777216, 1}},
+          16777216, 1, 0}},
     };
 
     (void)state;
@@ -65,6 +65,7 @@ test_control(void **state)
         assert_int_equal(got.segment_blocks, samples[i].want.segment_blocks);
         assert_int_equal(got.wal_segment_size, samples[i].want.wal_segment_size);
         assert_int_equal(got.checksum_version, samples[i].want.checksum_version);
+        assert_int_equal(got.min_recovery_lsn, samples[i].want.min_recovery_lsn);
     }
 }
 

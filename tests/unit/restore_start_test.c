@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "postgres/control.h"
 #include "start_internal.h"
 
 #define PREFIX "2026-11-21 07:00:00.123 UTC [4711] "
@@ -251,6 +252,38 @@ the_signal_file_follows_the_target(void **state)
     assert_int_not_equal(access(standby, F_OK), 0);
 }
 
+static void
+what_is_passed_is_told_when_it_is_sure(void **state)
+{
+    struct hq_control control = {.state = 2,
+                                 .redo_lsn = 0x3000028,
+                                 .checkpoint_lsn = 0x3000060,
+                                 .min_recovery_lsn = 0x5000000};
+    struct start_passed p;
+
+    (void)state;
+    start_passed_of(&control, &p);
+    assert_int_equal(p.lsn, 0x5000000);
+    assert_int_equal(p.records, 0x3000060);
+    /* One that ends there may be the target it stands at. */
+    assert_true(p.points < 0x5000000 - 100 && p.points > 0x5000000 - 1000);
+    /* The checkpoint may be what it stands at itself. */
+    control.min_recovery_lsn = control.checkpoint_lsn + 0x78;
+    start_passed_of(&control, &p);
+    assert_int_equal(p.records, 0);
+    assert_int_equal(p.lsn, control.min_recovery_lsn);
+    /* Killed in recovery it has come so far too; elsewhere nothing is known. */
+    for (uint32_t at = 0; at <= 7; at++) {
+        control.state = at;
+        start_passed_of(&control, &p);
+        assert_int_equal(p.lsn, at == 2 || at == 5 ? control.min_recovery_lsn : 0);
+    }
+    control.state = 5;
+    control.min_recovery_lsn = 0;
+    start_passed_of(&control, &p);
+    assert_int_equal(p.lsn + p.points + p.records, 0);
+}
+
 int
 main(void)
 {
@@ -261,6 +294,7 @@ main(void)
         cmocka_unit_test_setup_teardown(targets_are_read_as_they_were_written, setup, teardown),
         cmocka_unit_test_setup_teardown(odd_settings_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_servers_file_is_none, setup, teardown),
+        cmocka_unit_test(what_is_passed_is_told_when_it_is_sure),
         cmocka_unit_test_setup_teardown(the_signal_file_follows_the_target, setup, teardown),
     };
 

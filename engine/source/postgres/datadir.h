@@ -15,8 +15,8 @@
 
 #include <sys/stat.h>
 
-#include "datadir_control.h"
 #include "postgres/connection.h"
+#include "postgres/control.h"
 
 struct hq_datadir {
     int fd;

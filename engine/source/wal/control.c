@@ -1,4 +1,4 @@
-#include "datadir_control.h"
+#include "postgres/control.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "crc32c.h"
 
 /*
  * Where the fields lie in ControlFileData: the structure as a 64-bit compiler lays it out. Up to
@@ -23,6 +24,7 @@ enum {
     CHECKPOINT = 32,
     REDO = 40,
     TIMELINE = 48,
+    MIN_RECOVERY = 136,
     BLOCK_SIZE = 216,
     SEGMENT_BLOCKS = 220,
     WAL_SEGMENT_SIZE = 228,
@@ -36,20 +38,6 @@ enum {
 };
 
 static const char file_name[] = "global/pg_control";
-
-/* The file is read a few times a backup: a table would be longer than what it saves. */
-static uint32_t
-crc32c(const uint8_t *bytes, size_t len)
-{
-    uint32_t crc = UINT32_MAX;
-
-    for (size_t i = 0; i < len; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ ((crc & 1) != 0 ? UINT32_C(0x82F63B78) : 0);
-    }
-    return ~crc;
-}
 
 static int
 check_size(const char *what, uint32_t value, uint32_t min, uint32_t max, struct hq_error *err)
@@ -90,7 +78,7 @@ hq_control_decode(const void *bytes, size_t len, struct hq_control *out, struct 
                 file_name, out->control_version);
         return hq_error_hint(err, "is it the data directory of another version?");
     }
-    if (crc32c(p, crc_at) != hq_get_u32(p + crc_at))
+    if (~crc32c(CRC32C_BEGIN, p, crc_at) != hq_get_u32(p + crc_at))
         return hq_fail(err, HQ_E_CORRUPT, "%s: its checksum does not fit", file_name);
     out->system_identifier = hq_get_u64(p + SYSTEM);
     out->catalog_version = hq_get_u32(p + CATALOG_VERSION);
@@ -102,6 +90,7 @@ hq_control_decode(const void *bytes, size_t len, struct hq_control *out, struct 
     out->segment_blocks = hq_get_u32(p + SEGMENT_BLOCKS);
     out->wal_segment_size = hq_get_u32(p + WAL_SEGMENT_SIZE);
     out->checksum_version = hq_get_u32(p + CHECKSUM_VERSION);
+    out->min_recovery_lsn = hq_get_u64(p + MIN_RECOVERY);
     return check_size("block size", out->block_size, 512, 32768, err) != 0 ||
                    check_size("WAL segment size", out->wal_segment_size, 1 << 20, 1 << 30, err) != 0
                ? -1
