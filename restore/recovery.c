@@ -103,8 +103,7 @@ write_settings(const struct hq_repository *repository, const struct layout *layo
     hq_error_clear(err);
     recovery_copy_others(&old, false, &conf);
     snprintf(timeline, sizeof timeline, "%u", steps->steps[steps->count - 1].timeline);
-    hq_buf_printf(&conf, "\n# Recovery settings written by hq-restore from backup %s.\n",
-                  layout->plan->root.backup);
+    hq_buf_printf(&conf, RECOVERY_COMMENT " from backup %s.\n", layout->plan->root.backup);
     put_commands(&conf, layout, folder);
     if (!ends_with_wal)
         recovery_put_target(&conf, &layout->plan->target);

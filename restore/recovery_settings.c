@@ -90,6 +90,14 @@ is_recovery_setting(const char *name)
            strcasecmp(name, "restore_command") == 0;
 }
 
+static bool
+is_comment(const char *line, size_t len)
+{
+    size_t begin = sizeof RECOVERY_COMMENT - 1;
+
+    return len >= begin && memcmp(line, RECOVERY_COMMENT, begin) == 0;
+}
+
 /* The setting that a line sets, "" for none. */
 static char *
 name_of(const char *line, size_t len, char out[SETTING_NAME_MAX])
@@ -132,7 +140,8 @@ recovery_copy_others(const struct hq_buf *old, bool keep_commands, struct hq_buf
 
     while (next_line(&l)) {
         name_of(l.line, l.len, name);
-        if (!(keep_commands ? is_target_setting(name) : is_recovery_setting(name)))
+        if (!(keep_commands ? is_target_setting(name)
+                            : is_recovery_setting(name) || is_comment(l.line, l.len)))
             hq_buf_put(conf, l.line, l.len);
     }
 }
@@ -229,17 +238,31 @@ recovery_settings_read(const char *path, struct recovery_settings *out, struct h
     return 0;
 }
 
-int
-recovery_settings_retarget(const char *path, const struct hq_target *target, struct hq_error *err)
+/* @p target NULL: nothing of recovery stays. */
+static int
+replace(const char *path, const struct hq_target *target, struct hq_error *err)
 {
     HQ_AUTO(hq_buf_clear)
     struct hq_buf old = {0}, conf = {0};
 
     if (hq_io_read_file(path, RECOVERY_CONF_MAX, &old, err) != 0)
         return -1;
-    recovery_copy_others(&old, true, &conf);
-    recovery_put_target(&conf, target);
+    recovery_copy_others(&old, target != NULL, &conf);
+    if (target != NULL)
+        recovery_put_target(&conf, target);
     if (hq_buf_check(&conf, path, err) != 0)
         return -1;
     return hq_io_replace(path, conf.data, conf.len, 0600, err);
+}
+
+int
+recovery_settings_retarget(const char *path, const struct hq_target *target, struct hq_error *err)
+{
+    return replace(path, target, err);
+}
+
+int
+recovery_settings_forget(const char *path, struct hq_error *err)
+{
+    return replace(path, NULL, err);
 }

@@ -15,6 +15,9 @@ enum {
     RECOVERY_VALUE_MAX = 8192
 };
 
+/** How the line begins that hq-restore puts before its settings. */
+#define RECOVERY_COMMENT "# Recovery settings written by hq-restore"
+
 /** What a data directory is set to recover to. */
 struct recovery_settings {
     struct hq_target target; /**< its text lies in `text`; backup and exclusive of LATEST unknown */
@@ -28,9 +31,9 @@ void recovery_put_setting(struct hq_buf *b, const char *name, const char *value)
 /** Append the settings of @p t; none for LATEST. */
 void recovery_put_target(struct hq_buf *b, const struct hq_target *t);
 /**
- * Append the lines of @p old without those of an earlier recovery: the server refuses two
- * targets, even if one is empty. With @p keep_commands only the target's own lines go, and
- * timeline, action and commands stay.
+ * Append the lines of @p old without those of an earlier recovery, RECOVERY_COMMENT among them: the
+ * server refuses two targets, even if one is empty. With @p keep_commands only the target's own
+ * lines go, and timeline, action and commands stay.
  */
 void recovery_copy_others(const struct hq_buf *old, bool keep_commands, struct hq_buf *conf);
 /** Decode a file's content. An error of any code, without the file's name. */
@@ -42,5 +45,10 @@ int recovery_settings_read(const char *path, struct recovery_settings *out,
 /** Replace the target in the file @p path; durable when it returns 0. */
 int recovery_settings_retarget(const char *path, const struct hq_target *target,
                                struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * Take every recovery setting out of the file @p path, once recovery is over: a standby that is
+ * made from the cluster would obey them. Durable when it returns 0.
+ */
+int recovery_settings_forget(const char *path, struct hq_error *err) HQ_MUST_CHECK;
 
 #endif

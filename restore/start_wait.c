@@ -1,6 +1,8 @@
 #include <stdio.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "start_internal.h"
 
 enum {
@@ -211,30 +213,42 @@ open_to_all(struct hq_server *server, struct hq_start_promoted *out, struct hq_e
     return wait_open(server, out, err);
 }
 
-int
-hq_start_promote(struct hq_server *server, enum hq_start_then then, struct hq_start_promoted *out,
-                 struct hq_error *err)
+/* The server is its only user's still: nobody else changes the file. */
+static int
+forget_recovery(struct hq_server *server, struct hq_error *err)
 {
-    int failed = 0;
+    HQ_FREE char *conf = hq_path_join(server->directory, "postgresql.auto.conf", err);
 
-    *out = (struct hq_start_promoted){0};
-    if (start_query_promote(server, err) != 0 || wait_promoted(server, err) != 0 ||
-        start_query_promoted(server, &out->timeline, &out->lsn, err) != 0)
-        return -1;
+    return conf == NULL ? -1 : recovery_settings_forget(conf, err);
+}
+
+static int
+leave_it(struct hq_server *server, enum hq_start_then then, struct hq_start_promoted *out,
+         struct hq_error *err)
+{
     switch (then) {
     case HQ_START_OPEN:
-        failed = open_to_all(server, out, err);
-        break;
+        return open_to_all(server, out, err);
     case HQ_START_PRIVATE:
         out->port = START_PORT;
         snprintf(out->socket_directory, sizeof out->socket_directory, "%s",
                  server->socket_directory);
-        break;
+        return 0;
     case HQ_START_STOPPED:
-        failed = start_process_stop(server, err);
-        break;
+        return start_process_stop(server, err);
     }
-    if (failed != 0)
+    return hq_fail(err, HQ_E_INTERNAL, "unknown end of a promotion");
+}
+
+int
+hq_start_promote(struct hq_server *server, enum hq_start_then then, struct hq_start_promoted *out,
+                 struct hq_error *err)
+{
+    *out = (struct hq_start_promoted){0};
+    if (start_query_promote(server, err) != 0 || wait_promoted(server, err) != 0 ||
+        start_query_promoted(server, &out->timeline, &out->lsn, err) != 0)
+        return -1;
+    if (forget_recovery(server, err) != 0 || leave_it(server, then, out, err) != 0)
         return hq_error_prefix(err, "the cluster is promoted, on timeline %u, but", out->timeline);
     return 0;
 }

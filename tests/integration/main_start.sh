@@ -98,6 +98,7 @@ check "start goes on where it stopped" start "$dir" --action pause
 same "the same data" 30 "$(look -c "$count")"
 check "start --latest" start "$dir" --latest --action promote --json --quiet
 same "it says promoted" promoted "$(said state)"
+same "and of recovery nothing stays in its configuration" "" "$(grep -iE 'recovery|restore_command' "$dir/postgresql.auto.conf")"
 same "it says the new timeline" 2 "$(said new_timeline)"
 same "it says the target's timeline" 1 "$(said timeline)"
 same "the server has its own configuration" "$(said port)" "${port_of[data]}"
@@ -128,6 +129,7 @@ refuse "a target that WAL does not reach" 17 "not reached: WAL ended at [0-9A-F]
 check "nothing was promoted" stopped
 check "what there is can be had all the same" start "$dir" --latest --action promote --then stop --json --quiet
 same "the promoted server is stopped" stopped "$(said state)"
+same "and of recovery nothing stays in its configuration" "" "$(grep -iE 'recovery|restore_command' "$dir/postgresql.auto.conf")"
 pg_start r
 same "and has it all" 40 "$(sql data -c "$count")"
 pg_stop r

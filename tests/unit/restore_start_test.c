@@ -184,6 +184,23 @@ targets_are_read_as_they_were_written(void **state)
 }
 
 static void
+recovery_settings_are_forgotten(void **state)
+{
+    const struct place *place = *state;
+    HQ_AUTO(hq_buf_clear)
+    struct hq_buf text = {0};
+    struct hq_error err = {0};
+
+    write_conf(place, "work_mem = '4MB'\n" RECOVERY_COMMENT " from backup x.\n"
+                      "restore_command = 'x %f'\nrecovery_end_command = 'y'\n"
+                      "recovery_target_lsn = '0/1'\nRECOVERY_TARGET_ACTION = 'pause'\n"
+                      "recovery_target_timeline = '7'\n# mine\narchive_mode = 'off'\n");
+    ASSERT_OK(recovery_settings_forget(place->conf, &err), &err);
+    ASSERT_OK(hq_io_read_file(place->conf, 4096, &text, &err), &err);
+    assert_string_equal(hq_buf_text(&text), "work_mem = '4MB'\n# mine\narchive_mode = 'off'\n");
+}
+
+static void
 odd_settings_are_refused(void **state)
 {
     const struct place *place = *state;
@@ -293,6 +310,7 @@ main(void)
         cmocka_unit_test(odd_lines_do_no_harm),
         cmocka_unit_test_setup_teardown(targets_are_read_as_they_were_written, setup, teardown),
         cmocka_unit_test_setup_teardown(odd_settings_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(recovery_settings_are_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_servers_file_is_none, setup, teardown),
         cmocka_unit_test(what_is_passed_is_told_when_it_is_sure),
         cmocka_unit_test_setup_teardown(the_signal_file_follows_the_target, setup, teardown),
