@@ -113,6 +113,8 @@ SQL
             pg_size_pretty(pg_database_size('postgres')) FROM patients"
 else
     database=$HQ_DATABASE
+    # Any database will do to look, and libpq's default is one with the user's name.
+    case " $database" in *" dbname="*) ;; *) database="$database dbname=postgres" ;; esac
     sql() { psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$database" "$@"; }
 fi
 

@@ -53,7 +53,8 @@ done <"$scratch/used" | grep -vE 'hq-backup (needs|does|is|backs|protects)' >"$s
 ok $? "commands in the documents exist" "$scratch/unknown"
 DESTDIR=$scratch/install cmake --install "${HQ_RELEASE:-build/release}" >"$scratch/out" 2>&1 &&
     [ -x "$(find "$scratch/install" -name hq-restore -path '*bin*')" ] && [ -n "$(find "$scratch/install" -name hq-backupd.8)" ] &&
-    [ -n "$(find "$scratch/install" -name hq-backupd.service)" ]
+    unit=$(find "$scratch/install" -name hq-backupd.service) &&
+    [ -x "$scratch/install$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit")" ]
 ok $? "install puts programs, pages and the unit in place" "$scratch/out"
 bash -n docs/completion/hq-backup.bash
 ok $? "completion is valid bash"
