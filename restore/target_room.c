@@ -14,6 +14,9 @@ enum {
     STAT_BLOCK_BYTES = 512
 };
 
+/* What a file system has that tells of no size: a tmpfs without a limit says so. */
+#define NO_LIMIT (UINT64_C(1) << 56)
+
 /*
  * Those that take as much room for a byte as it says, by linux/magic.h. Of others (that compress or
  * share, or whose server may) nobody knows what fits into what they call free.
@@ -65,6 +68,8 @@ nearest(const char *path, struct stat *st, struct hq_error *err)
 static uint64_t
 free_bytes(const struct statfs *disk, bool reserve)
 {
+    if (disk->f_blocks == 0)
+        return NO_LIMIT;
     return (uint64_t)(reserve ? disk->f_bfree : disk->f_bavail) *
            (uint64_t)(disk->f_frsize != 0 ? disk->f_frsize : disk->f_bsize);
 }

@@ -218,6 +218,21 @@ what_is_mounted_below_counts(void **state)
     free_attempt(a);
 }
 
+/* A tmpfs without a limit says that it has nothing, of which nothing is free. */
+static void
+no_limit_is_no_shortage(void **state)
+{
+    struct attempt *a;
+    struct hq_error err = {0};
+
+    if (!may_mount)
+        skip();
+    a = prepare_disk(*state, 0);
+    ASSERT_OK(run(a, &err), &err);
+    check_cluster(a);
+    free_attempt(a);
+}
+
 #define ROOM_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, teardown)
 
 int
@@ -229,6 +244,7 @@ main(void)
         ROOM_TEST(holes_take_no_room),
         ROOM_TEST(an_interrupted_restore_is_not_left_to_run_out_of_room),
         ROOM_TEST(what_is_mounted_below_counts),
+        ROOM_TEST(no_limit_is_no_shortage),
     };
 
     may_mount = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
