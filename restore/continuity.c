@@ -6,13 +6,15 @@
 #include "base/cleanup.h"
 #include "continuity_internal.h"
 
+#define NO_PATH SIZE_MAX
+
 struct work {
     const struct hq_continuity_input *input;
     struct lineage *lineages;
     size_t lineage_count;
     struct path *paths;
     size_t path_count;
-    size_t *path_of; /* by backup */
+    size_t *path_of; /* by backup, or NO_PATH */
     struct hq_continuity *out;
 };
 
@@ -94,15 +96,19 @@ find_lineage(struct work *w, const struct hq_root *root, size_t *out, struct hq_
                                       err);
 }
 
-/* As hq_wal_inventory_path() chooses: the newest timeline that descends from the backup. */
+/*
+ * As hq_wal_inventory_path() chooses: the newest timeline that descends from the backup, or
+ * @p timeline. @p out stays empty where the backup does not lead to that.
+ */
 static int
-choose_steps(const struct lineage *lineage, const struct hq_root *root,
+choose_steps(const struct lineage *lineage, const struct hq_root *root, uint32_t timeline,
              struct hq_timeline_path *out, struct hq_error *err)
 {
     for (size_t i = 0; i < lineage->history_count; i++) {
         const struct hq_timeline_path *steps = &lineage->histories[i];
+        uint32_t last = steps->steps[steps->count - 1].timeline;
 
-        if (steps->steps[steps->count - 1].timeline <= root->timeline ||
+        if (last <= root->timeline || (timeline != 0 && last != timeline) ||
             !hq_timeline_path_passes(steps, root->timeline, root->stop_lsn))
             continue;
         out->steps = calloc(steps->count, sizeof *out->steps);
@@ -112,6 +118,8 @@ choose_steps(const struct lineage *lineage, const struct hq_root *root,
         out->count = steps->count;
         return 0;
     }
+    if (timeline != 0 && timeline != root->timeline)
+        return 0;
     return hq_timeline_path_decode(root->timeline, "", 0, out, err);
 }
 
@@ -135,8 +143,11 @@ place_backup(struct work *w, size_t number, struct hq_error *err)
     size_t lineage;
 
     if (find_lineage(w, root, &lineage, err) != 0 ||
-        choose_steps(&w->lineages[lineage], root, &steps, err) != 0)
+        choose_steps(&w->lineages[lineage], root, w->input->timeline, &steps, err) != 0)
         return -1;
+    w->path_of[number] = NO_PATH;
+    if (steps.count == 0)
+        return 0;
     path = same_path(w, lineage, steps.steps[steps.count - 1].timeline);
     if (path == NULL) {
         path = &w->paths[w->path_count++];
@@ -180,8 +191,9 @@ static void
 count_backup(struct work *w, size_t number, const struct stretch **range_of)
 {
     const struct hq_root *root = &w->input->list->roots[number];
+    const struct path *path = w->path_of[number] == NO_PATH ? NULL : &w->paths[w->path_of[number]];
     const struct stretch *stretch =
-        path_find(&w->paths[w->path_of[number]], root->start_lsn, root->stop_lsn);
+        path == NULL ? NULL : path_find(path, root->start_lsn, root->stop_lsn);
     struct hq_recovery_range *range;
     size_t i = 0, lineage = lineage_number(w->input->list, root);
 

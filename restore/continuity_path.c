@@ -47,17 +47,6 @@ cover(const struct path *path, const struct lineage *lineage, uint64_t start, st
     return hq_wal_coverage_last_commit(lineage->wal, &coverage, &out->last_commit_us, err);
 }
 
-/* Whose bytes at @p lsn are on the path. */
-static uint32_t
-timeline_of(const struct path *path, uint64_t lsn)
-{
-    size_t i = path->steps.count - 1;
-
-    while (i > 0 && path->steps.steps[i].begin > lsn)
-        i--;
-    return path->steps.steps[i].timeline;
-}
-
 static bool
 gap_is_known(const struct hq_continuity *c, const struct hq_gap *gap)
 {
@@ -76,7 +65,8 @@ add_gap(const struct path *path, const struct lineage *lineage, const struct str
 {
     uint64_t size = path->segment_size;
     struct hq_gap gap = {.system_identifier = lineage->system_identifier,
-                         .timeline = timeline_of(path, before->end),
+                         .timeline =
+                             hq_wal_inventory_timeline_at(lineage->wal, &path->steps, before->end),
                          .from_lsn = before->end,
                          .to_lsn = to,
                          .segments = (to - 1) / size - before->end / size + 1,
@@ -86,8 +76,7 @@ add_gap(const struct path *path, const struct lineage *lineage, const struct str
 
     if (gap_is_known(out, &gap))
         return 0;
-    hq_wal_file_name(hq_wal_inventory_timeline_at(lineage->wal, &path->steps, gap.from_lsn),
-                     gap.from_lsn, path->segment_size, gap.first_segment);
+    hq_wal_file_name(gap.timeline, gap.from_lsn, path->segment_size, gap.first_segment);
     hq_wal_file_name(hq_wal_inventory_timeline_at(lineage->wal, &path->steps, to - 1), to - 1,
                      path->segment_size, gap.last_segment);
     gaps = reallocarray(out->gaps, out->gap_count + 1, sizeof *gaps);

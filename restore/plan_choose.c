@@ -1,101 +1,9 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "plan_internal.h"
 #include "target_find.h"
-
-/* All ranges of a cluster, and those before and behind a target that lies in none of them. */
-struct whole_range {
-    const struct hq_target *target;
-    struct hq_recovery_range first, last, before, behind;
-    size_t count;
-    bool has_before, has_behind;
-};
-
-static bool
-ends_before(const struct hq_recovery_range *range, const struct hq_target *target)
-{
-    if (target->type == HQ_TARGET_TIME)
-        return range->to_us != 0 && range->to_us < target->time_us;
-    return target->type == HQ_TARGET_LSN && range->to_lsn < target->lsn;
-}
-
-static bool
-begins_behind(const struct hq_recovery_range *range, const struct hq_target *target)
-{
-    if (target->type == HQ_TARGET_TIME)
-        return range->from_us > target->time_us;
-    return target->type == HQ_TARGET_LSN && range->from_lsn > target->lsn;
-}
-
-static int
-note_range(const struct hq_recovery_range *range, void *context, struct hq_error *err)
-{
-    struct whole_range *whole = context;
-
-    (void)err;
-    if (whole->count++ == 0)
-        whole->first = *range;
-    whole->last = *range;
-    if (ends_before(range, whole->target)) {
-        whole->before = *range;
-        whole->has_before = true;
-    } else if (begins_behind(range, whole->target) && !whole->has_behind) {
-        whole->behind = *range;
-        whole->has_behind = true;
-    }
-    return 0;
-}
-
-/* The nearest points on both sides of a gap. */
-static int
-refuse_in_gap(const struct whole_range *whole, struct hq_error *err)
-{
-    const struct hq_recovery_range *before = &whole->before, *behind = &whole->behind;
-    char to[HQ_TIME_TEXT_MAX], from[HQ_TIME_TEXT_MAX], to_lsn[24], from_lsn[24];
-
-    hq_time_format(before->to_us, to);
-    hq_time_format(behind->from_us, from);
-    hq_lsn_format(before->to_lsn, to_lsn);
-    hq_lsn_format(behind->from_lsn, from_lsn);
-    hq_fail(err, HQ_E_RANGE,
-            "the target lies in a gap: nothing between %s (%s) and %s (%s) can be recovered",
-            before->to_us == 0 ? "the end of a backup" : to, to_lsn, from, from_lsn);
-    return hq_error_hint(err,
-                         "the last point before it: --target-lsn %s; the first behind it: "
-                         "--target-lsn %s",
-                         to_lsn, from_lsn);
-}
-
-/* Refuse @p what, naming what could be recovered instead. */
-static int
-refuse(const struct hq_repository *repository, const struct hq_plan *plan, const char *what,
-       struct hq_error *err)
-{
-    struct whole_range whole = {.target = &plan->target};
-    char from[HQ_TIME_TEXT_MAX], to[HQ_TIME_TEXT_MAX], from_lsn[24], to_lsn[24];
-
-    if (hq_recovery_ranges(repository, plan->cluster, note_range, &whole, err) != 0)
-        return hq_error_prefix(err, "%s", what);
-    if (whole.count == 0) {
-        hq_fail(err, HQ_E_RANGE, "%s: no backup of cluster %s has its WAL complete", what,
-                plan->cluster);
-        return hq_error_hint(err, "is hq-backupd running? `hq-restore points` shows what is there");
-    }
-    if (whole.has_before && whole.has_behind)
-        return refuse_in_gap(&whole, err);
-    hq_time_format(whole.first.from_us, from);
-    hq_time_format(whole.last.to_us, to);
-    hq_fail(err, HQ_E_RANGE, "%s; cluster %s is recoverable from %s (%s) to %s (%s)%s", what,
-            plan->cluster, from, hq_lsn_format(whole.first.from_lsn, from_lsn),
-            whole.last.to_us == 0 ? "the end of its backup" : to,
-            hq_lsn_format(whole.last.to_lsn, to_lsn), whole.count > 1 ? ", with holes" : "");
-    return hq_error_hint(err, "choose a point in that range, or --latest for all there is; "
-                              "`hq-restore points` shows every range");
-}
 
 /* Whether recovery from @p root can stop at the target at all: consistency must come first. */
 static bool
@@ -141,6 +49,7 @@ struct search {
     uint64_t system;           /* that plan->wal is of, */
     uint32_t wal_segment_size; /* in segments of that size */
     const char *why_not;       /* of the last one looked at; NULL: none comes before the target */
+    size_t taken;              /* number of the backup that is plan->root */
     /* Of a target that is sought: the WAL from here on, of this path, is known not to hold it. */
     uint64_t searched_from;
     uint32_t searched_timeline; /* the path's last; 0: nothing was searched */
@@ -272,6 +181,7 @@ take(struct search *s, size_t i, struct hq_error *err)
         l->count > 0 && l->items[l->count - 1].system_identifier != root->system_identifier;
     plan->root = *root;
     *root = (struct hq_root){0};
+    s->taken = i;
     return 1;
 }
 
@@ -404,48 +314,99 @@ search_backup(struct search *s, struct hq_error *err)
     return hq_error_hint(err, "`hq-restore points` lists the backups");
 }
 
+/* NULL: what is stored leads to the target. */
+static const char *
+beyond_end(const struct hq_plan *plan)
+{
+    const struct hq_target *target = &plan->target;
+
+    if (target->type == HQ_TARGET_TIME && target->time_us > plan->last_commit_us)
+        return "the target is after the last recoverable commit";
+    if (target->type == HQ_TARGET_LSN && target->lsn > plan->coverage.end_lsn)
+        return "the target is after the last recoverable LSN";
+    return NULL;
+}
+
+static bool
+is_end(const struct hq_plan *plan)
+{
+    const struct hq_target *target = &plan->target;
+
+    return (target->type == HQ_TARGET_TIME && target->time_us == plan->last_commit_us &&
+            !target->exclusive) ||
+           (target->type == HQ_TARGET_LSN && target->lsn == plan->coverage.end_lsn);
+}
+
 static int
-choose(const struct hq_repository *repository, struct hq_plan *plan, struct hq_backup_list *list,
-       struct hq_error *err)
+search_target(struct search *s, struct hq_error *err)
+{
+    const struct hq_target *target = &s->plan->target;
+
+    if (target->backup != NULL)
+        return search_backup(s, err);
+    if (target->type == HQ_TARGET_TIME)
+        return search_time(s, err);
+    /* What only counts within a system is of the newest. */
+    return search_system(s, s->list->roots[s->list->count - 1].system_identifier, err);
+}
+
+/* Fill in the plan if the target can be reached. @return 1; 0, @p why says what is wrong; -1 */
+static int
+reach(const struct hq_repository *repository, struct hq_plan *plan, struct hq_backup_list *list,
+      const char **why, struct hq_error *err)
 {
     struct search s = {
         .repository = repository, .plan = plan, .list = list, .timeline = plan->target.timeline};
-    int taken;
+    int taken = search_target(&s, err);
 
-    if (plan->target.backup != NULL)
-        taken = search_backup(&s, err);
-    else if (plan->target.type == HQ_TARGET_TIME)
-        taken = search_time(&s, err);
-    else /* what only counts within a system is of the newest */
-        taken = search_system(&s, list->roots[list->count - 1].system_identifier, err);
-    if (taken > 0)
-        return 0;
-    forget_wal(plan);
     if (taken < 0)
         return -1;
+    if (taken > 0) {
+        *why = beyond_end(plan);
+        plan->at_end = is_end(plan);
+        if (*why == NULL)
+            return 1;
+        list->roots[s.taken] = plan->root;
+        plan->root = (struct hq_root){0};
+        return 0;
+    }
     if (s.unreadable.code != HQ_E_OK) {
         *err = s.unreadable;
         return hq_error_hint(err, "the target may lie behind it; `hq-backup verify` lists what is "
                                   "damaged");
     }
-    return refuse(
-        repository, plan,
-        s.why_not != NULL ? s.why_not : "the target is before the first recoverable point", err);
+    *why = s.why_not != NULL ? s.why_not : "the target is before the first recoverable point";
+    return 0;
 }
 
-static int
-check_end(const struct hq_repository *repository, struct hq_plan *plan, struct hq_error *err)
+/*
+ * The newest timeline beside the one that was chosen along which the target can be reached; 0:
+ * there is none. A timeline that fails to be looked at is none: the refusal stands without it.
+ */
+static uint32_t
+find_other(const struct hq_repository *repository, const struct hq_plan *plan,
+           struct hq_backup_list *list)
 {
-    const struct hq_target *target = &plan->target;
+    HQ_FREE uint32_t *timelines = NULL;
+    struct hq_error ignored = {0};
+    uint32_t other = 0;
+    size_t count;
 
-    if (target->type == HQ_TARGET_TIME && target->time_us > plan->last_commit_us)
-        return refuse(repository, plan, "the target is after the last recoverable commit", err);
-    if (target->type == HQ_TARGET_LSN && target->lsn > plan->coverage.end_lsn)
-        return refuse(repository, plan, "the target is after the last recoverable LSN", err);
-    plan->at_end = (target->type == HQ_TARGET_TIME && target->time_us == plan->last_commit_us &&
-                    !target->exclusive) ||
-                   (target->type == HQ_TARGET_LSN && target->lsn == plan->coverage.end_lsn);
-    return 0;
+    if (plan->wal == NULL || plan->target.timeline != 0 || target_is_sought(&plan->target) ||
+        hq_wal_inventory_timelines(plan->wal, &timelines, &count, &ignored) != 0)
+        return 0;
+    for (size_t i = 0; i < count && other == 0; i++) {
+        struct hq_plan trial = {.target = plan->target};
+        const char *why;
+
+        memcpy(trial.cluster, plan->cluster, sizeof trial.cluster);
+        trial.target.timeline = timelines[i];
+        hq_error_clear(&ignored);
+        if (reach(repository, &trial, list, &why, &ignored) > 0)
+            other = timelines[i];
+        hq_plan_clear(&trial);
+    }
+    return other;
 }
 
 int
@@ -453,6 +414,8 @@ plan_choose(const struct hq_repository *repository, struct hq_plan *plan, struct
 {
     HQ_AUTO(hq_backup_list_clear)
     struct hq_backup_list list = {0};
+    const char *why;
+    int reached;
 
     if (hq_backup_list_load(repository, plan->cluster, &list, err) != 0)
         return -1;
@@ -462,7 +425,8 @@ plan_choose(const struct hq_repository *repository, struct hq_plan *plan, struct
                 hq_store_url(repository->store));
         return hq_error_hint(err, "`hq-restore points` lists the clusters and their backups");
     }
-    if (choose(repository, plan, &list, err) != 0)
-        return -1;
-    return check_end(repository, plan, err);
+    reached = reach(repository, plan, &list, &why, err);
+    if (reached != 0)
+        return reached < 0 ? -1 : 0;
+    return plan_refuse(repository, plan, why, find_other(repository, plan, &list), err);
 }

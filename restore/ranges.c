@@ -28,14 +28,15 @@ keep_record(const struct hq_audit_record *record, void *context, struct hq_error
     return hq_buf_check(records, "audit records", err);
 }
 
-int
-hq_continuity_load(const struct hq_repository *repository, const char *cluster,
-                   struct hq_backup_list *list, struct hq_continuity *out, struct hq_error *err)
+static int
+load(const struct hq_repository *repository, const char *cluster, uint32_t timeline,
+     struct hq_backup_list *list, struct hq_continuity *out, struct hq_error *err)
 {
     HQ_AUTO(hq_buf_clear)
     struct hq_buf records = {0};
     struct listing listing = {repository, cluster};
-    struct hq_continuity_input input = {.inventory = list_wal, .context = &listing};
+    struct hq_continuity_input input = {
+        .inventory = list_wal, .context = &listing, .timeline = timeline};
 
     *out = (struct hq_continuity){0};
     if (hq_backup_list_load(repository, cluster, list, err) != 0 ||
@@ -56,16 +57,31 @@ hq_continuity_load(const struct hq_repository *repository, const char *cluster,
 }
 
 int
-hq_recovery_ranges(const struct hq_repository *repository, const char *cluster,
-                   hq_recovery_range_fn *each, void *context, struct hq_error *err)
+hq_continuity_load(const struct hq_repository *repository, const char *cluster,
+                   struct hq_backup_list *list, struct hq_continuity *out, struct hq_error *err)
+{
+    return load(repository, cluster, 0, list, out, err);
+}
+
+int
+recovery_ranges_along(const struct hq_repository *repository, const char *cluster,
+                      uint32_t timeline, hq_recovery_range_fn *each, void *context,
+                      struct hq_error *err)
 {
     HQ_AUTO(hq_backup_list_clear)
     struct hq_backup_list list = {0};
     HQ_AUTO(hq_continuity_clear)
     struct hq_continuity continuity = {0};
-    int result = hq_continuity_load(repository, cluster, &list, &continuity, err);
+    int result = load(repository, cluster, timeline, &list, &continuity, err);
 
     for (size_t i = 0; result == 0 && i < continuity.range_count; i++)
         result = each(&continuity.ranges[i], context, err);
     return result;
+}
+
+int
+hq_recovery_ranges(const struct hq_repository *repository, const char *cluster,
+                   hq_recovery_range_fn *each, void *context, struct hq_error *err)
+{
+    return recovery_ranges_along(repository, cluster, 0, each, context, err);
 }

@@ -124,6 +124,23 @@ hq_wal_inventory_histories(const struct hq_wal_inventory *inventory,
     return 0;
 }
 
+int
+hq_wal_inventory_timelines(const struct hq_wal_inventory *inventory, uint32_t **timelines,
+                           size_t *count, struct hq_error *err)
+{
+    *count = 0;
+    *timelines = calloc(inventory->count + 1, sizeof **timelines);
+    if (*timelines == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "list of timelines");
+    for (size_t i = inventory->count; i-- > 0;) {
+        const struct hq_wal_piece *piece = &inventory->pieces[i];
+
+        if (piece->end_lsn != 0 && (*count == 0 || (*timelines)[*count - 1] != piece->timeline))
+            (*timelines)[(*count)++] = piece->timeline;
+    }
+    return 0;
+}
+
 static int
 single_step(uint32_t timeline, struct hq_timeline_path *out, struct hq_error *err)
 {

@@ -1,6 +1,6 @@
 # Backups that the pipeline wrote to the memory store, brought back.
-foreach(name IN ITEMS timeline lineage wal_inventory plan plan_objects postgres losses settings wal_get
-        wal_prefetch wal_window target_find delta room look held)
+foreach(name IN ITEMS timeline branch lineage wal_inventory plan plan_objects postgres losses settings
+        wal_get wal_prefetch wal_window target_find delta room look held)
     hq_unit(restore_${name} DEPENDS hq_pipeline hq_restore hq_storage_memory)
     target_sources(restore_${name}_test PRIVATE unit/fixture.c)
 endforeach()

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "engine/continuity.h"
+#include "restore/continuity_report.h"
 #include "restore_plan_fixture.h"
 
 /* What the repository's listing and the catalog say, which must be the same. */
@@ -279,6 +280,27 @@ gaps_follow_the_path_of_timelines(void **state)
     assert_int_equal(facts.c.gaps[1].timeline, 2);
 }
 
+/*
+ * The ancestor has the segment in which its successor began, and all behind it: the file that is
+ * missing is the successor's.
+ */
+static void
+a_gap_is_of_the_timeline_whose_file_is_missing(void **state)
+{
+    struct fixture *f = *state;
+
+    promote(f);
+    lose(f, 2, SEGMENT(2), SEGMENT(3));
+    FACTS facts = facts_of(f);
+    char text[HQ_GAP_TEXT_MAX];
+
+    assert_int_equal(facts.c.gap_count, 1);
+    assert_int_equal(facts.c.gaps[0].timeline, 2);
+    assert_int_equal(facts.c.gaps[0].from_lsn, SEGMENT(2));
+    assert_string_equal(facts.c.gaps[0].first_segment, "000000020000000000000022");
+    assert_non_null(strstr(hq_gap_describe(&facts.c.gaps[0], text), "WAL of timeline 2 from"));
+}
+
 /* A backup of the abandoned branch is another path, with gaps of its own. */
 static void
 branches_have_their_own_gaps(void **state)
@@ -397,6 +419,7 @@ main(void)
         FIXTURE_TEST(holes_within_a_segment_are_seen),
         FIXTURE_TEST(a_backup_may_begin_in_a_gap),
         FIXTURE_TEST(gaps_follow_the_path_of_timelines),
+        FIXTURE_TEST(a_gap_is_of_the_timeline_whose_file_is_missing),
         FIXTURE_TEST(branches_have_their_own_gaps),
         FIXTURE_TEST(acknowledgements_end_where_they_said),
         FIXTURE_TEST(a_rebuilt_catalog_says_the_same),

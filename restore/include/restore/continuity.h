@@ -18,7 +18,7 @@
 
 struct hq_gap {
     uint64_t system_identifier;
-    uint32_t timeline;                        /**< whose WAL is missing, at the beginning */
+    uint32_t timeline;                        /**< whose file first_segment is */
     uint64_t from_lsn, to_lsn;                /**< to_lsn excluded */
     char first_segment[25], last_segment[25]; /**< files of which bytes are missing */
     uint64_t segments;                        /**< how many files those are */
@@ -56,6 +56,7 @@ struct hq_continuity_input {
     void *context;
     const struct hq_audit_record *records; /**< of any kind */
     size_t record_count;
+    uint32_t timeline; /**< only along this one; 0: from each backup to the newest */
 };
 /** hq_continuity_clear() in any case. */
 int hq_continuity_make(const struct hq_continuity_input *input, struct hq_continuity *out,

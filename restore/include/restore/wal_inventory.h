@@ -60,6 +60,10 @@ int hq_wal_inventory_histories(const struct hq_wal_inventory *inventory,
                                struct hq_timeline_path **paths, size_t *count,
                                struct hq_error *err) HQ_MUST_CHECK;
 
+/** Timelines of which WAL is stored, newest first: @p timelines is the caller's. */
+int hq_wal_inventory_timelines(const struct hq_wal_inventory *inventory, uint32_t **timelines,
+                               size_t *count, struct hq_error *err) HQ_MUST_CHECK;
+
 /** WAL without a hole from a backup on. */
 struct hq_wal_coverage {
     struct hq_wal_piece *pieces; /**< owned; in order, history files of the path first */
