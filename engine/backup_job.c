@@ -331,7 +331,7 @@ read_server(struct hq_site *site, const struct hq_backup_job_options *options,
     if (hq_pg_identify(pg, &system, err) == 0 &&
         hq_lineage_check(site->repository, root->cluster, system.system_identifier, err) == 0 &&
         hq_backup_job_check_standby(site, &system, err) == 0 &&
-        check_timeline(site, &system, err) == 0 &&
+        check_timeline(site, &system, err) == 0 && backup_hold_wal(site, pg, &system, err) == 0 &&
         backup_parent_choose(site, options, pg, &system, parent, err) == 0) {
         struct attempt attempt = {.site = site,
                                   .options = options,

@@ -3,6 +3,7 @@
 #include "backup_internal.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "restore/wal_inventory.h"
 
 /* A look is a listing: usually the second finds what is wanted, and an outage needs few. */
@@ -11,6 +12,49 @@ enum {
     LONGEST_PAUSE_MS = 1000,
     LOST_LOOKS = 3
 };
+
+static int
+hold(const struct hq_site *site, struct hq_pg *pg, struct hq_error *err)
+{
+    bool created;
+
+    if (hq_pg_slot_hold(pg, site->config->cluster.slot, &created, err) != 0)
+        return -1;
+    if (created)
+        hq_log(HQ_LOG_INFO, "the replication slot was missing and is made for the backup",
+               HQ_F_TEXT("slot", site->config->cluster.slot));
+    return 0;
+}
+
+/* Where backups are read from a standby, the slot is the primary's all the same. */
+static int
+hold_elsewhere(const struct hq_site *site, const struct hq_pg_system *system, struct hq_error *err)
+{
+    struct hq_pg_options options = hq_site_connection(site);
+    struct hq_pg_system other;
+    struct hq_pg *pg = NULL;
+    int failed;
+
+    if (hq_pg_connect(&options, &pg, err) != 0)
+        return -1;
+    failed = hq_pg_identify(pg, &other, err);
+    if (failed == 0 && other.system_identifier != system->system_identifier)
+        failed = hq_fail(err, HQ_E_TRANSIENT, "%s is another system than the backup's", other.host);
+    if (failed == 0)
+        failed = hold(site, pg, err);
+    hq_pg_close(pg);
+    return failed;
+}
+
+int
+backup_hold_wal(const struct hq_site *site, struct hq_pg *pg, const struct hq_pg_system *system,
+                struct hq_error *err)
+{
+    if (site->config->wal.source == HQ_CONFIG_WAL_PUSH)
+        return 0;
+    return site->config->cluster.backup_connection == NULL ? hold(site, pg, err)
+                                                           : hold_elsewhere(site, system, err);
+}
 
 /* How far the repository's WAL reaches from the backup on, as a restore would see it. */
 static int

@@ -104,7 +104,10 @@ step_governor() {
     many governor bash tests/integration/governor.sh
     many governor_alone bash tests/integration/governor_alone.sh
 }
-step_recovery() { many recovery bash tests/integration/recovery.sh; }
+step_recovery() {
+    many recovery bash tests/integration/recovery.sh
+    many in_place bash tests/integration/in_place.sh
+}
 step_files() {
     for version in 15 17; do
         many "files-$version" bash tests/integration/files.sh "$version"

@@ -14,6 +14,7 @@
 enum {
     FIRST_BACKOFF_MS = 500,
     LONGEST_BACKOFF_MS = 30000,
+    RETURN_LOOK_MS = 1000,
     FLUSH_INTERVAL_MIN_MS = 100,
     FLUSH_INTERVAL_MAX_MS = 60000
 };
@@ -157,13 +158,61 @@ log_interruption(const struct hq_archiver *a, const struct hq_error *err)
                      "streaming WAL is interrupted and will be tried again", err);
 }
 
-/* A small spool is full again and again; while WAL gets through there is no need to wait. */
-static int64_t
-next_backoff(struct hq_archiver *a, const struct archive_known *before, int64_t backoff_ms)
+/* How far a round got: the next one waits only where the one before got no further. */
+struct reached {
+    uint64_t end;
+    uint32_t timeline;
+    enum archiver_missing missing;
+    bool away;
+};
+
+static struct reached
+reached(const struct hq_archiver *a)
 {
-    if (a->known.end != before->end || a->known.timeline != before->timeline)
-        return FIRST_BACKOFF_MS;
-    return backoff_ms * 2 < LONGEST_BACKOFF_MS ? backoff_ms * 2 : LONGEST_BACKOFF_MS;
+    return (struct reached){
+        .end = a->known.end, .timeline = a->known.timeline, .missing = a->missing, .away = a->away};
+}
+
+/*
+ * A small spool is full again and again; while WAL gets through there is no need to wait. Nor is
+ * there where a server came back, or when it is known now what it lacks.
+ */
+static bool
+got_further(const struct reached *before, const struct reached *now)
+{
+    return now->end != before->end || now->timeline != before->timeline ||
+           now->missing != before->missing || (before->away && !now->away);
+}
+
+static bool
+answers(const struct hq_archiver *a)
+{
+    struct hq_error ignored = {0};
+    struct hq_pg *pg;
+
+    if (hq_pg_connect(&a->options.connection, &pg, &ignored) != 0)
+        return false;
+    hq_pg_close(pg);
+    return true;
+}
+
+/*
+ * One that comes back may have been restored and have no slot: then each checkpoint removes WAL, so
+ * its return is looked for more often than it would be worth a line in the log.
+ */
+static void
+back_off(const struct hq_archiver *a, int64_t backoff_ms)
+{
+    int64_t until_us = hq_clock_monotonic_us() + backoff_ms * 1000, left_us;
+
+    while ((left_us = until_us - hq_clock_monotonic_us()) > 0) {
+        int64_t pause_ms = (left_us + 999) / 1000;
+
+        if (a->away && pause_ms > RETURN_LOOK_MS)
+            pause_ms = RETURN_LOOK_MS;
+        if (!hq_clock_sleep_ms(pause_ms, a->options.stop) || (a->away && answers(a)))
+            return;
+    }
 }
 
 static int
@@ -172,7 +221,7 @@ receive_for_ever(struct hq_archiver *a, struct hq_error *err)
     int64_t backoff_ms = FIRST_BACKOFF_MS;
 
     while (!*a->options.stop) {
-        struct archive_known before = a->known;
+        struct reached before = reached(a), now;
         enum archiver_end end = run_round(a, err);
 
         if (end != ARCHIVER_TROUBLE)
@@ -183,8 +232,11 @@ receive_for_ever(struct hq_archiver *a, struct hq_error *err)
         if (*a->options.stop)
             break;
         log_interruption(a, err);
-        (void)hq_clock_sleep_ms(backoff_ms, a->options.stop);
-        backoff_ms = next_backoff(a, &before, backoff_ms);
+        now = reached(a);
+        if (got_further(&before, &now))
+            backoff_ms = FIRST_BACKOFF_MS;
+        back_off(a, backoff_ms);
+        backoff_ms = backoff_ms * 2 < LONGEST_BACKOFF_MS ? backoff_ms * 2 : LONGEST_BACKOFF_MS;
         hq_error_clear(err);
     }
     return 0;

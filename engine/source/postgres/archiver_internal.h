@@ -146,6 +146,7 @@ struct hq_archiver {
     bool recovered;         /**< the list is what the spool had, and what came since */
     bool has_streamed;      /**< in this process's life */
     bool spool_damaged;     /**< where what it has begins is not known */
+    bool away;              /**< no server could be connected to; one may come back any moment */
     bool wrong_server;      /**< refused, but another or a mended server may answer next time */
     bool gap_pending;       /**< `gap` is to be told when the first byte behind it is synced */
     struct hq_wal_gap gap;
@@ -212,7 +213,6 @@ uint64_t archiver_segment_start(const struct hq_archiver *a, uint64_t lsn);
  */
 int archiver_slot_ready(struct hq_archiver *a, bool anew, uint64_t *keeps,
                         struct hq_error *err) HQ_MUST_CHECK;
-int archiver_slot_drop(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;
 
 /** What an earlier run left in the spool becomes the list. */
 int archiver_recover(struct hq_archiver *a, struct hq_error *err) HQ_MUST_CHECK;

@@ -348,7 +348,7 @@ stream(struct hq_archiver *a, struct hq_error *err)
 static int
 let_go(struct hq_archiver *a, struct hq_error *err)
 {
-    if (archiver_slot_drop(a, err) != 0)
+    if (hq_pg_slot_drop(a->pg, a->options.slot, err) != 0)
         return -1;
     hq_log(HQ_LOG_ERROR, "WAL is no longer held back on the server: the slot was dropped",
            HQ_F_TEXT("cluster", a->options.cluster), HQ_F_TEXT("slot", a->options.slot));
@@ -388,13 +388,15 @@ archiver_round(struct hq_archiver *a, struct hq_error *err)
 {
     enum archiver_end end = ARCHIVER_TROUBLE;
 
-    a->wrong_server = false;
+    a->wrong_server = a->away = false;
     if (a->known.any) {
         a->options.connection.known_system = a->known.system_identifier;
         a->options.connection.known_timeline = a->known.timeline;
     }
     if (hq_pg_connect(&a->options.connection, &a->pg, err) == 0)
         end = connected_round(a, err);
+    else
+        a->away = err->code == HQ_E_TRANSIENT;
     hq_wal_stream_close(a->stream);
     a->stream = NULL;
     hq_pg_close(a->pg);

@@ -1,45 +1,7 @@
-#include <stdio.h>
-
 #include "archiver_internal.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "postgres_internal.h"
-
-/* Before version 15 only SQL could tell, which this connection does not speak. */
-static int
-read_slot(struct hq_archiver *a, bool *exists, uint64_t *keeps, struct hq_error *err)
-{
-    HQ_AUTO(hq_auto_result)
-    PGresult *result = NULL;
-    char command[128];
-
-    *exists = false;
-    *keeps = 0;
-    if (a->system.version_number < HQ_PG_VERSION_OPTIONS)
-        return 0;
-    snprintf(command, sizeof command, "READ_REPLICATION_SLOT \"%s\"", a->options.slot);
-    if (hq_pg_command(a->pg, command, 2, &result, err) != 0 ||
-        (!PQgetisnull(result, 0, 1) && hq_pg_field_lsn(result, 0, 1, keeps, err) != 0))
-        return hq_error_prefix(err, "%s", command);
-    *exists = !PQgetisnull(result, 0, 0);
-    return 0;
-}
-
-int
-archiver_slot_drop(struct hq_archiver *a, struct hq_error *err)
-{
-    HQ_AUTO(hq_auto_result)
-    PGresult *result = NULL;
-    char command[128];
-
-    snprintf(command, sizeof command, "DROP_REPLICATION_SLOT \"%s\"", a->options.slot);
-    if (hq_pg_command(a->pg, command, 0, &result, err) == 0)
-        return 0;
-    if (err->code != HQ_E_MISSING)
-        return hq_error_prefix(err, "%s", command);
-    hq_error_clear(err);
-    return 0;
-}
 
 /*
  * A slot whose restart position is gone was invalidated (max_slot_wal_keep_size): it takes reports
@@ -53,7 +15,7 @@ replace_lost(struct hq_archiver *a, bool anew, struct hq_error *err)
     bool exists, lost;
     uint64_t keeps;
 
-    if (read_slot(a, &exists, &keeps, err) != 0)
+    if (hq_pg_slot_look(a->pg, a->options.slot, &exists, &keeps, err) != 0)
         return -1;
     lost = exists && (keeps == 0 || a->slot_lost);
     if (lost)
@@ -61,7 +23,7 @@ replace_lost(struct hq_archiver *a, bool anew, struct hq_error *err)
                HQ_F_TEXT("slot", a->options.slot));
     else if (!anew || a->slot_made_anew || archiver_segment_start(a, keeps) > a->missing_at)
         return 0; /* what it keeps is not what is missing */
-    if (archiver_slot_drop(a, err) != 0)
+    if (hq_pg_slot_drop(a->pg, a->options.slot, err) != 0)
         return -1;
     a->slot_lost = false;
     /* One that was lost is no answer yet to what is missing: reports may have moved it back. */
@@ -80,5 +42,5 @@ archiver_slot_ready(struct hq_archiver *a, bool anew, uint64_t *keeps, struct hq
         return -1;
     if (created)
         hq_log(HQ_LOG_INFO, "replication slot created", HQ_F_TEXT("slot", a->options.slot));
-    return read_slot(a, &exists, keeps, err);
+    return hq_pg_slot_look(a->pg, a->options.slot, &exists, keeps, err);
 }

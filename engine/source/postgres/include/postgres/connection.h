@@ -81,8 +81,23 @@ int hq_pg_show(struct hq_pg *pg, const char *setting, struct hq_buf *out,
 int hq_pg_timeline_history(struct hq_pg *pg, uint32_t timeline, struct hq_buf *out,
                            struct hq_error *err) HQ_MUST_CHECK;
 /**
- * Create the physical slot with RESERVE_WAL unless it is there. @p created says which. */
+ * Read a physical slot: whether it is there, and the oldest WAL it holds; @p keeps is 0 where it
+ * was invalidated. Before PostgreSQL 15 neither can be told: false and 0. @pre a slot's name
+ */
+int hq_pg_slot_look(struct hq_pg *pg, const char *slot, bool *exists, uint64_t *keeps,
+                    struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * Create the physical slot with RESERVE_WAL unless it is there. @p created says which; when two do
+ * it at once, one did. */
 int hq_pg_slot_ensure(struct hq_pg *pg, const char *slot, bool *created,
                       struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * As hq_pg_slot_ensure(), and one whose WAL was removed is made anew: from now on WAL is held. One
+ * that somebody receives through is left to them.
+ */
+int hq_pg_slot_hold(struct hq_pg *pg, const char *slot, bool *created,
+                    struct hq_error *err) HQ_MUST_CHECK;
+/** Drop the slot; one that is not there is no failure. BUSY while somebody receives through it. */
+int hq_pg_slot_drop(struct hq_pg *pg, const char *slot, struct hq_error *err) HQ_MUST_CHECK;
 
 #endif
