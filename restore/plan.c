@@ -13,6 +13,7 @@ hq_plan_clear(struct hq_plan *plan)
     hq_timeline_path_clear(&plan->path);
     hq_wal_coverage_clear(&plan->coverage);
     hq_index_map_free(plan->index);
+    free(plan->branches);
     free(plan->zero_bytes);
     *plan = (struct hq_plan){0};
 }

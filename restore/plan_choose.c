@@ -426,7 +426,11 @@ plan_choose(const struct hq_repository *repository, struct hq_plan *plan, struct
         return hq_error_hint(err, "`hq-restore points` lists the clusters and their backups");
     }
     reached = reach(repository, plan, &list, &why, err);
-    if (reached != 0)
-        return reached < 0 ? -1 : 0;
+    if (reached < 0)
+        return -1;
+    if (reached > 0) {
+        plan_find_branches(repository, plan, &list);
+        return 0;
+    }
     return plan_refuse(repository, plan, why, find_other(repository, plan, &list), err);
 }

@@ -22,6 +22,12 @@ int plan_choose(const struct hq_repository *repository, struct hq_plan *plan,
  */
 int plan_refuse(const struct hq_repository *repository, const struct hq_plan *plan,
                 const char *what, uint32_t other, struct hq_error *err) HQ_MUST_CHECK;
+/**
+ * Fill in plan->branches. A plan does not fail for what it does not need: what goes wrong is
+ * logged.
+ */
+void plan_find_branches(const struct hq_repository *repository, struct hq_plan *plan,
+                        const struct hq_backup_list *list);
 /** hq_recovery_ranges() along one timeline; 0: along those that hq_plan_make() chooses. */
 int recovery_ranges_along(const struct hq_repository *repository, const char *cluster,
                           uint32_t timeline, hq_recovery_range_fn *each, void *context,

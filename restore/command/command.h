@@ -128,6 +128,11 @@ int plan_make(const struct hq_command_line *line, const struct session *session,
               struct hq_error *err) HQ_MUST_CHECK;
 /** Say what a plan is. */
 void plan_text(FILE *out, const struct hq_plan *plan);
+/** Warn of every other timeline that has the target too, the worst first. */
+void plan_warn_of_branches(const struct hq_plan *plan);
+struct json_t;
+/** The same as an array. NULL without memory. */
+struct json_t *plan_branches_json(const struct hq_plan *plan);
 /** USAGE unless @p text is a transaction's number. */
 int target_check_xid(const char *text, struct hq_error *err) HQ_MUST_CHECK;
 /** "2026-11-21T03:04:05Z", "LSN 0/16B3748", "latest". */

@@ -166,13 +166,14 @@ print_result(const struct hq_command_line *line, const struct hq_plan *plan,
             print_text(plan, result, v, losses, took_us);
         return 0;
     }
-    out = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "cluster",
+    out = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:o}", "cluster",
                     plan->cluster, "backup", plan->root.backup, "directory", v->to, "archives",
                     result->archives ? 1 : 0, "files", (json_int_t)result->files, "bytes",
                     (json_int_t)result->bytes, "fetched_bytes", (json_int_t)result->fetched_bytes,
                     "kept_bytes", (json_int_t)result->kept_bytes, "removed",
                     (json_int_t)result->removed, "wal_segments", (json_int_t)result->wal_segments,
-                    "microseconds", (json_int_t)took_us, "losses", losses);
+                    "microseconds", (json_int_t)took_us, "losses", losses, "other_timelines",
+                    plan_branches_json(plan));
     failed = hq_cli_print_json(out, err);
     json_decref(out);
     return failed;
@@ -236,6 +237,7 @@ plan_and_restore(const struct hq_command_line *line, const struct session *sessi
     if (plan_make(line, session, &v->target, &plan, err) != 0 ||
         places_check(places, &plan, err) != 0)
         return -1;
+    plan_warn_of_branches(&plan);
     if (!line->quiet)
         plan_text(stderr, &plan);
     return restore(line, session, &plan, options, err);

@@ -36,7 +36,7 @@ plan_json(const struct hq_plan *p)
     snprintf(system, sizeof system, "%" PRIu64, p->root.system_identifier);
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:s?, s:I, s:I, s:I, s:s, "
-        "s:I}",
+        "s:I, s:o}",
         "cluster", p->cluster, "backup", p->root.backup, "backup_finished",
         hq_time_format(p->root.finished_us, finished), "target",
         target_describe(&p->target, target), "files", (json_int_t)p->root.files, "bytes",
@@ -47,7 +47,8 @@ plan_json(const struct hq_plan *p)
         p->last_commit_us != 0 ? hq_time_format(p->last_commit_us, last) : NULL, "timeline",
         (json_int_t)p->path.steps[p->path.count - 1].timeline, "missing_chunks",
         (json_int_t)p->missing_chunks, "version_number", (json_int_t)p->root.version_number,
-        "system_identifier", system, "lineage", (json_int_t)p->lineage);
+        "system_identifier", system, "lineage", (json_int_t)p->lineage, "other_timelines",
+        plan_branches_json(p));
 }
 
 /* What the search of a transaction or restore point found. */
@@ -199,6 +200,7 @@ report(const struct hq_command_line *line, const struct session *session,
     if (plan_make(line, session, &v->target, &plan, err) != 0 ||
         places_check(places, &plan, err) != 0)
         return -1;
+    plan_warn_of_branches(&plan);
     if (!line->json)
         plan_text(stdout, &plan);
     if (v->to != NULL)

@@ -75,6 +75,19 @@ int hq_recovery_ranges(const struct hq_repository *repository, const char *clust
                        hq_recovery_range_fn *each, void *context,
                        struct hq_error *err) HQ_MUST_CHECK;
 
+/**
+ * Another timeline that has the target too, behind the point where its way and the plan's part: a
+ * time or LSN then names two points, and nobody but the user knows which is meant.
+ */
+struct hq_plan_branch {
+    uint32_t timeline;
+    uint64_t parted_lsn;
+    /* Of a time. With a sidecar's key, which can't open WAL, commits may be from before that. */
+    int64_t first_commit_us, last_commit_us; /**< that it alone has */
+    int64_t own_commit_us; /**< first commit behind it along the plan's timeline; 0: none */
+    bool only_there;       /**< it committed up to the target, the plan's did not yet */
+};
+
 /** A recovery that is possible as far as listings tell. */
 struct hq_plan {
     char cluster[HQ_CLUSTER_NAME_MAX + 1];
@@ -88,6 +101,9 @@ struct hq_plan {
     uint64_t target_lsn;             /**< of XID and NAME: where their record begins */
     int64_t last_commit_us;
     bool at_end; /**< nothing is stored behind the target, which is a time or LSN */
+    struct hq_plan_branch *branches; /**< where no timeline was asked for; owned; those that have
+                                          what the plan lacks first */
+    size_t branch_count;
     struct hq_index_map *index;
     uint64_t damaged_indexes;
     uint64_t packs, pack_bytes; /**< that the backup's chunks lie in: what is fetched at most */
