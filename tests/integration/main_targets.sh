@@ -33,6 +33,8 @@ lsn_2=$(sql data -c "SELECT pg_current_wal_insert_lsn()")
 step 3
 sql data -c "SELECT pg_create_restore_point('before four')" >/dev/null
 step 4
+time_4=$(sql data -c "SELECT clock_timestamp()")
+sleep 0.3
 xid_5=$(sql data -c "INSERT INTO steps (n) VALUES (5000) RETURNING pg_current_xact_id()")
 step 6
 catch_up data
@@ -116,3 +118,20 @@ drop_restored r2
 rm -rf "$scratch/fast3"
 check "restore along the old timeline" restore pg --cluster main --to "$scratch/r3" --tablespace-map "$scratch/fast=$scratch/fast3" --latest --target-timeline 1
 start_restored r3 && same "rows of the old timeline" 2501 "$(sql r3 -c "$count")"
+drop_restored r3
+
+# That time is on both: the new timeline has nothing of steps 3 and 4.
+lost='WARNING: timeline 2 parts from timeline 1 at .* WITHOUT what timeline 1 committed from .* to .*--target-timeline 1$'
+check "a plan warns of a time on the timeline that was left" grep -qE "$lost" <(restore plan --cluster main --target-time "$time_4" 2>&1)
+told=$(restore plan --cluster main --target-time "$time_4" --json 2>/dev/null | python3 -c "import json, sys
+for b in json.load(sys.stdin)['other_timelines']: print(b['timeline'], b['only_there'])")
+same "... and for scripts" "1 True" "$told"
+rm -rf "$scratch/fast3"
+must restore pg --cluster main --to "$scratch/r3" --tablespace-map "$scratch/fast=$scratch/fast3" --target-time "$time_4"
+cp "$scratch/out" "$scratch/warned"
+check "... and so does the restore" grep -qE "$lost" "$scratch/warned"
+rm -rf "$scratch/fast3" "$scratch/r3"
+must restore pg --cluster main --to "$scratch/r3" --tablespace-map "$scratch/fast=$scratch/fast3" --target-time "$time_4" --target-timeline 1
+cp "$scratch/out" "$scratch/warned"
+check "along the timeline that it names nothing is warned of" sh -c "! grep -q 'WARNING: ' '$scratch/warned'"
+start_restored r3 && same "... and the rows of that time are there" 2000 "$(sql r3 -c "$count")"
