@@ -194,6 +194,11 @@ prove_history(const struct weighing *w, struct hq_error *err)
         hq_wal_summary_free(changes);
         return 1;
     }
+    if (w->out->before.server_started_us == 0)
+        return no(w,
+                  "this state directory does not know which start of the server backup %s was made "
+                  "in, and there is no proof that its WAL goes on from there",
+                  parent->backup);
     return no(w,
               "the server was started anew since backup %s, and there is no proof that its WAL "
               "goes on from there",

@@ -66,8 +66,7 @@ print_result(const struct hq_command_line *line, const struct hq_verify_result *
                r->data_was_opened ? "" : " (data not opened: no restore key)", r->problems,
                r->problems == 1 ? "problem" : "problems");
         if (r->chunk_pages > 0)
-            printf("%.0f %% of the pages in the chunks that backups refer to are theirs: a restore "
-                   "reads the others for nothing\n",
+            printf("pages in use: %.0f %% of those stored; a restore reads the others along\n",
                    100.0 * (double)r->pages / (double)r->chunk_pages);
         if (r->unreferred > 0)
             printf("%" PRIu64 " packs are in no index: left by interrupted backups, harmless\n",

@@ -139,8 +139,9 @@ print_text(const struct hq_plan *plan, const struct hq_restore_result *result,
            hq_duration_format(took_us, took), result->wal_segments,
            result->wal_segments == 1 ? "segment" : "segments");
     if (result->kept_bytes > 0 || result->removed > 0)
-        printf("%s were right already, %" PRIu64 " files and directories were too much.\n",
-               hq_bytes_format(result->kept_bytes, bytes), result->removed);
+        printf("%s were right already and kept; %" PRIu64 " %s not the backup's and removed.\n",
+               hq_bytes_format(result->kept_bytes, bytes), result->removed,
+               result->removed == 1 ? "file or directory was" : "files and directories were");
     printf("`hq-restore start %s` brings it up and stops at the target to look.\n"
            "Started by other means it recovers to %s by itself, then %s.\n",
            v->to, target_describe(&plan->target, target), action_told(v->target_action));

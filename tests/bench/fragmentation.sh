@@ -56,4 +56,4 @@ for n in $(seq "$count"); do
         compare "$newest" "$n" "$(sed -n 's/.*"inherited_pages": *\([0-9]*\).*/\1/p' "$scratch/backup.json")" ;;
     esac
 done
-backup verify | sed -n '/pages in the chunks/p'
+backup verify | sed -n '/^pages in use/p'
