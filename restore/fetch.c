@@ -124,6 +124,9 @@ fetch_window(struct layout *layout, struct hq_error *err)
     make_stripes(&f, o->workers);
     crew_init(&f.crew);
     failed = crew_run(&f.crew, parts, 2, &f, err);
+    for (unsigned i = 0; failed == 0 && i < f.stripe_count; i++)
+        if (f.stripes[i].next != f.stripes[i].end)
+            failed = hq_fail(err, HQ_E_INTERNAL, "chunks were left out");
     release(&f);
     return failed;
 }

@@ -67,7 +67,13 @@ hq_backup_writer_new(const struct hq_backup_writer_options *options, struct hq_b
     pthread_mutex_init(&w->metadata_lock, NULL);
     pthread_mutex_init(&w->index_lock, NULL);
     hq_chunker_init(&w->chunker, options->repository->keyring, &options->repository->chunking);
-    if ((w->ids = hq_chunk_ids_new(options->repository->keyring, err)) == NULL ||
+    /* Those that wait, one with each worker, and the one that is being filled. */
+    w->spare_max = 3 * (size_t)options->workers + 2;
+    w->spares = calloc(w->spare_max, sizeof *w->spares);
+    if (w->spares == NULL)
+        hq_fail(err, HQ_E_NOMEM, "backup writer");
+    if (w->spares == NULL ||
+        (w->ids = hq_chunk_ids_new(options->repository->keyring, err)) == NULL ||
         (w->jobs = hq_queue_new(2 * (size_t)options->workers + 1, job_free, err)) == NULL ||
         (w->packs = hq_queue_new(1, drop_pack, err)) == NULL ||
         stage_init(&w->metadata, w, HQ_PACK_METADATA, err) != 0 || start_threads(w, err) != 0) {
@@ -121,6 +127,7 @@ hq_backup_writer_free(struct hq_backup_writer *w)
     hq_buf_clear(&w->pending);
     for (size_t i = 0; i < w->spare_count; i++)
         hq_buf_clear(&w->spares[i]);
+    free(w->spares);
     free(w->skips);
     stage_clear(&w->metadata);
     hq_chunk_ids_free(w->ids);
@@ -134,7 +141,7 @@ void
 writer_give_spare(struct hq_backup_writer *w, struct hq_buf *b)
 {
     pthread_mutex_lock(&w->lock);
-    if (b->data != NULL && w->spare_count < WRITER_SPARES) {
+    if (b->data != NULL && w->spare_count < w->spare_max) {
         b->len = 0;
         w->spares[w->spare_count++] = *b;
         *b = (struct hq_buf){0};

@@ -32,11 +32,6 @@ struct job {
 /** Of one `struct job`, whatever it holds. */
 void job_free(void *job);
 
-enum {
-    /** Memory of stretches that are stored is used again: the kernel clears what it hands out. */
-    WRITER_SPARES = 4
-};
-
 struct hq_backup_writer {
     struct hq_backup_writer_options options;
     struct hq_chunk_ids *ids;
@@ -59,9 +54,10 @@ struct hq_backup_writer {
     uint64_t published_entries;
     struct record **records;
     size_t record_count, record_cap;
-    struct hq_backup_file *files;        /**< those under way, a list */
-    struct hq_buf spares[WRITER_SPARES]; /**< empty, with room for a stretch */
-    size_t spare_count;
+    struct hq_backup_file *files; /**< those under way, a list */
+    /** Empty, with room for a stretch: the kernel clears what it hands out. */
+    struct hq_buf *spares;
+    size_t spare_count, spare_max; /**< as many as can be on their way */
     bool failed;
     struct hq_error failure;
 

@@ -45,7 +45,8 @@ int hq_posix_open_folder(struct hq_posix *posix, const char *name, bool create, 
 /** Open the directory @p part of @p dir_fd; -1 and errors as for hq_posix_open_folder(). */
 int hq_posix_enter(int dir_fd, const char *part, struct hq_error *err) HQ_MUST_CHECK;
 
-/** Write @p body into the empty file @p fd, past the page cache if it is large. Not durable yet. */
+/** Write @p body into the empty file @p fd, not durable yet. A large one in memory that begins at
+ * a page goes past the page cache. */
 int hq_posix_write(int fd, const struct hq_body *body, struct hq_error *err) HQ_MUST_CHECK;
 int hq_posix_put(struct hq_store *store, const char *name, const struct hq_body *body,
                  struct hq_error *err) HQ_MUST_CHECK;

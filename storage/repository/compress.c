@@ -9,7 +9,7 @@ enum {
     HASH_LOG = 13, /* 32 KiB */
     MATCH_BY_LEVEL = 0,
     MATCH_SHORT = 5,
-    MATCH_LONG = 7, /* of this level, where there is more than 256 KiB */
+    MATCH_LONG = 7, /* this level's, of more than 256 KiB: a sample alone would get shorter ones */
     SAMPLE_BYTES = 16 << 10,
     /* Shorter matches take longer: what they save must be worth it. */
     SAVED_PERCENT_MIN = 5
@@ -85,8 +85,8 @@ better_match(struct hq_compressor *c, const void *raw, size_t len, struct hq_buf
     shorter = ZSTD_compress2(c->compress, out->data, out->cap, raw, sample);
     /* A failure will be met again, and reported, with the whole. */
     if (ZSTD_isError(longer) || ZSTD_isError(shorter))
-        return MATCH_LONG;
-    return shorter * 100 <= longer * (100 - SAVED_PERCENT_MIN) ? MATCH_SHORT : MATCH_LONG;
+        return MATCH_BY_LEVEL;
+    return shorter * 100 <= longer * (100 - SAVED_PERCENT_MIN) ? MATCH_SHORT : MATCH_BY_LEVEL;
 }
 
 static void

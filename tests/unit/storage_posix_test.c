@@ -392,6 +392,7 @@ cached_pages(const char *path, size_t size)
     return cached;
 }
 
+/* Of others some take the flag and go through the page cache all the same. */
 static bool
 can_pass_by(const struct repository *r)
 {
@@ -401,7 +402,7 @@ can_pass_by(const struct repository *r)
     if (fd >= 0)
         close(fd);
     assert_int_equal(statfs(r->root, &where), 0);
-    return fd >= 0 && where.f_type != TMPFS_MAGIC;
+    return fd >= 0 && (where.f_type == EXT4_SUPER_MAGIC || where.f_type == XFS_SUPER_MAGIC);
 }
 
 /* Whole and in pieces of blocks, at a page's begin in memory and elsewhere. */

@@ -32,7 +32,7 @@ void *hq_memory(size_t bytes) HQ_MUST_CHECK;
 
 /**
  * `= {0}` is an empty buffer without a limit. Owned bytes; release with hq_buf_clear(). One that
- * begins large is hq_memory().
+ * begins large is hq_memory(); growing may move it to where malloc() likes.
  */
 struct hq_buf {
     uint8_t *data;

@@ -53,7 +53,7 @@ enum hq_content {
 
 /**
  * zstd contexts of one thread. @p level 1 to 19. Level 1 is zstd's with a hash table that fits a
- * processor's first cache (0.85 to 0.95 of the time, within 1 % of the size), and with shorter
+ * processor's first cache (0.84 to 1.03 of the time, within 1 % of the size), and with shorter
  * matches for HQ_CONTENT_RECORDS (0.76 to 1.01 of the size) and for those indexes that gain by it
  * (0.55 of the size where keys are numbers that were counted up).
  */
