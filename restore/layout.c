@@ -153,6 +153,8 @@ carry_out(struct layout *layout, struct hq_error *err)
         return 0;
     }
     window_sort(&layout->window);
+    /* Fetching needs the memory, and metadata is not read meanwhile. */
+    hq_chunk_reader_rest(layout->reader);
     if (fetch_window(layout, err) != 0 || protect(layout, err) != 0)
         return -1;
     window_empty(&layout->window);

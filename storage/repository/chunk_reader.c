@@ -83,6 +83,19 @@ drop_bytes(struct hq_chunk_reader *r, struct known_pack *pack)
 }
 
 void
+hq_chunk_reader_rest(struct hq_chunk_reader *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        struct known_pack *pack = r->packs[i];
+
+        if (pack->bytes.len == 0)
+            continue;
+        drop_bytes(r, pack);
+        pack->spent = pack->size; /* as a whole at once, if ever */
+    }
+}
+
+void
 hq_chunk_reader_free(struct hq_chunk_reader *r)
 {
     if (r == NULL)

@@ -133,6 +133,15 @@ small_packs_are_read_once(void **state)
         for (uint32_t p = 0; p < PACKS; p++)
             check_small(&r, &ids[p][i], 10 * p + i);
     assert_int_equal(end(f, &r), PACKS * one);
+    /* What was let go of is read once more, and as a whole again. */
+    r = begin(f);
+    for (uint32_t turn = 0; turn < 3; turn++) {
+        for (uint32_t p = 0; p < PACKS; p++)
+            for (uint32_t i = 0; i < SMALL_CHUNKS; i++)
+                check_small(&r, &ids[p][i], 10 * p + i);
+        hq_chunk_reader_rest(r.reader);
+    }
+    assert_int_equal(end(f, &r), 3 * PACKS * one);
 }
 
 static void

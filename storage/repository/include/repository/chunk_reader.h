@@ -24,6 +24,8 @@ struct hq_chunk_reader *hq_chunk_reader_of_index(const struct hq_repository *rep
                                                  const struct hq_index_map *index,
                                                  struct hq_error *err) HQ_MUST_CHECK;
 void hq_chunk_reader_free(struct hq_chunk_reader *r);
+/** Let go of the packs that are kept, for their memory; what is wanted again is read again. */
+void hq_chunk_reader_rest(struct hq_chunk_reader *r);
 /**
  * Read one chunk of @p kind (MANIFEST, PAGE_MAP or PAGE_SUMS) into @p out (replaced). MISSING when
  * no index names it; CORRUPT when it is damaged or its raw length is not @p raw (0: any).
