@@ -1,4 +1,5 @@
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "backup_internal.h"
 #include "base/cleanup.h"
@@ -12,6 +13,8 @@ enum {
     LONGEST_PAUSE_MS = 1000,
     LOST_LOOKS = 3
 };
+/* Nearly always WAL is there sooner. */
+static const int64_t tell_after_us = INT64_C(3) * 1000000;
 
 static int
 hold(const struct hq_site *site, struct hq_pg *pg, struct hq_error *err)
@@ -84,16 +87,44 @@ wal_reaches(struct hq_site *site, const struct hq_root *root, uint64_t *lsn, str
  * is in it any more.
  */
 static bool
-archiver_passed(const struct hq_backup_job_options *options, const struct hq_root *root)
+archiver_passed(const struct hq_archiver_position *p, const struct hq_root *root)
 {
-    struct hq_archiver_position p = {0};
+    return p->system_identifier == root->system_identifier &&
+           (p->timeline > root->timeline ||
+            (p->timeline == root->timeline && p->durable_lsn >= root->stop_lsn));
+}
 
-    if (options->position == NULL)
-        return false;
-    options->position(options->position_context, &p);
-    return p.system_identifier == root->system_identifier &&
-           (p.timeline > root->timeline ||
-            (p.timeline == root->timeline && p.durable_lsn >= root->stop_lsn));
+/* What is waited for, and by whose hand it comes. */
+static const char *
+source_of(const struct hq_site *site, const struct hq_archiver_position *p)
+{
+    if (site->config->wal.source == HQ_CONFIG_WAL_PUSH)
+        return "archive_command pushes it";
+    if (p->streaming)
+        return "it is streamed";
+    return p->system_identifier != 0 ? "it is not streamed just now"
+                                     : "no hq-backupd here says whether it is streamed";
+}
+
+static void
+tell_waiting(const struct hq_site *site, const struct hq_backup_job_options *options,
+             const struct hq_root *root, const struct hq_archiver_position *p, uint64_t lsn,
+             bool *told)
+{
+    const char *source = source_of(site, p);
+    char text[160];
+
+    if (!*told)
+        hq_log(HQ_LOG_INFO, "the backup is stored and waits for its WAL",
+               HQ_F_TEXT("backup", root->backup), HQ_F_LSN("up_to", root->stop_lsn),
+               HQ_F_LSN("reaches", lsn), HQ_F_TEXT("source", source));
+    *told = true;
+    if (options->waiting == NULL)
+        return;
+    (void)snprintf(text, sizeof text, "waiting for WAL up to %X/%X (it reaches %X/%X), %s",
+                   (unsigned)(root->stop_lsn >> 32), (unsigned)root->stop_lsn,
+                   (unsigned)(lsn >> 32), (unsigned)lsn, source);
+    options->waiting(options->context, text);
 }
 
 static int
@@ -125,24 +156,30 @@ int
 backup_wait_for_wal(struct hq_site *site, const struct hq_backup_job_options *options,
                     const struct hq_root *root, struct hq_error *err)
 {
-    int64_t deadline = hq_clock_monotonic_us() + (int64_t)site->config->wal.wait_timeout_ms * 1000;
+    int64_t began = hq_clock_monotonic_us();
+    int64_t deadline = began + (int64_t)site->config->wal.wait_timeout_ms * 1000;
     int64_t pause_ms = FIRST_PAUSE_MS;
     unsigned lost = 0;
+    bool told = false;
 
     for (;;) {
-        bool passed = archiver_passed(options, root); /* before the listing, which then has it */
+        struct hq_archiver_position position = {0};
         uint64_t lsn;
 
+        if (options->position != NULL) /* before the listing, which then has it */
+            options->position(options->position_context, &position);
         if (wal_reaches(site, root, &lsn, err) != 0)
             return -1;
         if (lsn >= root->stop_lsn)
             return 0;
         /* A part may be replaced by a wider one while the listing is read. */
-        lost = passed ? lost + 1 : 0;
+        lost = archiver_passed(&position, root) ? lost + 1 : 0;
         if (lost >= LOST_LOOKS)
             return fail_lost(root, lsn, err);
         if (hq_clock_monotonic_us() >= deadline)
             return fail_late(site, root, lsn, err);
+        if (hq_clock_monotonic_us() - began >= tell_after_us)
+            tell_waiting(site, options, root, &position, lsn, &told);
         if (!hq_clock_sleep_ms(pause_ms, options->stop))
             return hq_fail(err, HQ_E_INTERRUPTED, "stopped while waiting for the WAL of backup %s",
                            root->backup);

@@ -30,7 +30,8 @@ struct hq_governor {
     struct hq_pg *pg;
     int64_t ordinary_at_us; /**< monotonic: no sooner is an ordinary connection tried */
     struct hq_trend trend;
-    unsigned doubts; /**< looks in a row with a verdict that was not acted upon yet */
+    uint32_t timeline; /**< the server's when the slot was last there; 0: not known */
+    unsigned doubts;   /**< looks in a row with a verdict that was not acted upon yet */
     struct hq_governor_trouble partial, blind, unmeasured;
     pthread_mutex_t mutex;
     struct hq_governor_status status;
@@ -224,7 +225,7 @@ go_blind(struct hq_governor *g, const struct hq_error *err)
 static void
 look(struct hq_governor *g)
 {
-    struct hq_slot_facts facts = {.free_known = false};
+    struct hq_slot_facts facts = {.had_timeline = g->timeline};
     struct hq_error err = {0};
 
     if (look_at_slot(g, &facts.slot, &err) != 0) {
@@ -232,6 +233,8 @@ look(struct hq_governor *g)
         return;
     }
     hq_governor_tell_relief(&g->blind, "the slot can be looked at again");
+    if (facts.slot.health != HQ_SLOT_MISSING)
+        g->timeline = facts.slot.timeline;
     look_at_disk(g, &facts);
     weigh(g, &facts);
 }

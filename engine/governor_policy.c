@@ -140,10 +140,18 @@ advise(const struct hq_config_slot *limits, const struct hq_slot_facts *facts, e
 }
 
 static void
-judge_lost(const struct hq_slot_state *slot, struct hq_slot_verdict *out)
+judge_lost(const struct hq_slot_facts *facts, struct hq_slot_verdict *out)
 {
+    const struct hq_slot_state *slot = &facts->slot;
+
     out->stage = HQ_STAGE_LOST;
-    if (slot->health == HQ_SLOT_MISSING) {
+    if (slot->health == HQ_SLOT_MISSING && facts->had_timeline != 0 &&
+        slot->timeline > facts->had_timeline) {
+        out->reason = "the server is on a new timeline, without the slot";
+        out->advice = "a server that was restored or promoted has none of the slots of before; "
+                      "hq-backupd makes a new one, and where WAL is missing in between it records "
+                      "a gap and backs up anew";
+    } else if (slot->health == HQ_SLOT_MISSING) {
         out->reason = "the slot is gone";
         out->advice = "find out who dropped it; hq-backupd makes a new one, and where WAL is "
                       "missing in between it records a gap and backs up anew";
@@ -175,7 +183,7 @@ hq_slot_judge(const struct hq_config_slot *limits, const struct hq_slot_facts *f
     enum hq_slot_stage entered, kept;
 
     if (is_lost(&facts->slot)) {
-        judge_lost(&facts->slot, out);
+        judge_lost(facts, out);
         return;
     }
     entered = worst(limits, facts, 0, &which);

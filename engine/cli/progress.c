@@ -40,6 +40,7 @@ struct hq_progress {
     int fd;
     int64_t every_us;
     char label[HQ_PROGRESS_LABEL_MAX + 1];
+    char saying[HQ_PROGRESS_SAYING_MAX + 1];
     int64_t start_us;
     struct sample samples[SAMPLES];
     size_t sample_count;
@@ -65,6 +66,7 @@ take_sample(struct hq_progress *p)
         &p->samples[p->sample_count < SAMPLES ? 0 : p->sample_count % SAMPLES];
     struct hq_progress_state state = {
         .label = p->label,
+        .saying = p->saying,
         .done = now.done,
         .total = atomic_load(&p->total),
         .elapsed_us = now.at_us - p->start_us,
@@ -203,6 +205,14 @@ void
 hq_progress_total(struct hq_progress *p, uint64_t bytes)
 {
     atomic_store(&p->total, bytes);
+}
+
+void
+hq_progress_say(struct hq_progress *p, const char *text)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    (void)snprintf(p->saying, sizeof p->saying, "%s", text);
+    (void)pthread_mutex_unlock(&p->lock);
 }
 
 static void

@@ -10,12 +10,14 @@
 
 enum {
     HQ_PROGRESS_LINE_MAX = 320,
-    HQ_PROGRESS_LABEL_MAX = 40
+    HQ_PROGRESS_LABEL_MAX = 40,
+    HQ_PROGRESS_SAYING_MAX = 120
 };
 
 /** How far one stage is. */
 struct hq_progress_state {
     const char *label;
+    const char *saying; /**< instead of bytes; NULL or "": bytes */
     uint64_t done;
     uint64_t total;      /**< 0: unknown */
     int64_t elapsed_us;  /**< since the stage began */

@@ -36,6 +36,12 @@ left_of(const struct hq_progress_state *s, char out[HQ_TIME_TEXT_MAX + 8])
     return out;
 }
 
+static bool
+is_said(const struct hq_progress_state *s)
+{
+    return s->saying != NULL && s->saying[0] != '\0';
+}
+
 char *
 hq_progress_line(const struct hq_progress_state *s, char out[HQ_PROGRESS_LINE_MAX])
 {
@@ -45,7 +51,9 @@ hq_progress_line(const struct hq_progress_state *s, char out[HQ_PROGRESS_LINE_MA
     (void)hq_bytes_format(s->done, done);
     (void)hq_bytes_format(s->per_second, rate);
     (void)hq_duration_format(s->elapsed_us, elapsed);
-    if (s->total == 0)
+    if (is_said(s))
+        (void)snprintf(out, HQ_PROGRESS_LINE_MAX, "%s: %s, %s", s->label, s->saying, elapsed);
+    else if (s->total == 0)
         (void)snprintf(out, HQ_PROGRESS_LINE_MAX, "%s: %s in %s, %s/s", s->label, done, elapsed,
                        rate);
     else
@@ -78,7 +86,7 @@ hq_progress_bar(const struct hq_progress_state *s, size_t columns, char out[HQ_P
 
     (void)hq_progress_line(s, text);
     behind = text + strlen(s->label) + strlen(": ");
-    if (s->total == 0 || columns < strlen(text) + BAR_WIDTH + strlen("[] ")) {
+    if (is_said(s) || s->total == 0 || columns < strlen(text) + BAR_WIDTH + strlen("[] ")) {
         (void)snprintf(out, HQ_PROGRESS_LINE_MAX, "%s", text);
     } else {
         const int full = (int)(percent_of(s) * BAR_WIDTH / 100);

@@ -189,6 +189,7 @@ ask_position(void *context, struct hq_archiver_position *out)
     out->system_identifier = system != NULL ? strtoull(system, NULL, 10) : 0;
     out->timeline = (uint32_t)json_integer_value(json_object_get(stream, "timeline"));
     out->durable_lsn = lsn_member(stream, "durable_lsn");
+    out->streaming = json_is_true(json_object_get(stream, "streaming"));
     json_decref(status);
 }
 
@@ -199,6 +200,7 @@ back_up(const struct hq_command_line *line, struct hq_site *site, struct wal_sou
     const struct backup_values *values = line->values;
     struct command_progress progress;
     struct hq_backup_job_options options = {.progress = command_progress_report,
+                                            .waiting = command_progress_say,
                                             .context = &progress,
                                             .stop = hq_cli_stop(),
                                             .locked = true,

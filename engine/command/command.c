@@ -60,6 +60,14 @@ command_progress_begin(struct command_progress *p, const struct hq_command_line 
 }
 
 void
+command_progress_say(void *context, const char *text)
+{
+    const struct command_progress *p = context;
+
+    hq_progress_say(p->bar, text);
+}
+
+void
 command_progress_report(void *context, uint64_t done, uint64_t total)
 {
     struct command_progress *p = context;

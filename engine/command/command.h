@@ -45,6 +45,8 @@ struct command_progress {
 };
 int command_progress_begin(struct command_progress *p, const struct hq_command_line *line,
                            const char *label, struct hq_error *err) HQ_MUST_CHECK;
+/** Say @p text instead of bytes; @p context is the struct command_progress. */
+void command_progress_say(void *context, const char *text);
 /** A progress callback; @p context is the struct command_progress. */
 void command_progress_report(void *context, uint64_t done, uint64_t total);
 

@@ -57,7 +57,7 @@ write 5000
 # ---- the server comes back while the daemon waits before it tries again --------------------------
 mark
 pg_stop data fast
-sleep 12
+sleep 17
 go_back "in place"
 began=$SECONDS
 wait_for 30 "the stream" streams
@@ -79,6 +79,8 @@ backup backup >"$scratch/backup.out" 2>&1 &
 job=$!
 check "the backup makes the slot" wait_for 30 "the slot" holds
 check "before its checkpoint" wait_for 60 "the checkpoint" checkpointed
+check "says that it waits for WAL" wait_for 60 "the backup's words" grep -q 'waits for its WAL.*up_to=' "$scratch/backup.out"
+check "not that it gets slower" wait_for 30 "the progress" grep -q 'backup: waiting for WAL up to .*no hq-backupd here says' "$scratch/backup.out"
 kill -CONT "$daemon"
 wait "$job"
 status=$?

@@ -37,6 +37,12 @@ lines_say_how_far_it_is(void **state)
     assert_string_equal(hq_progress_bar(&s, 120, text),
                         "restore [######..................] 25%, 256 MiB of 1.0 GiB in 8.0 s, "
                         "32.0 MiB/s, 24.0 s left");
+    s.saying = "waiting for WAL up to 0/22000000";
+    assert_string_equal(hq_progress_line(&s, text),
+                        "restore: waiting for WAL up to 0/22000000, 8.0 s");
+    assert_string_equal(hq_progress_bar(&s, 120, text),
+                        "restore: waiting for WAL up to 0/22000000, 8.0 s");
+    s.saying = "";
     s.total = 0;
     assert_string_equal(hq_progress_line(&s, text), "restore: 256 MiB in 8.0 s, 32.0 MiB/s");
     assert_string_equal(hq_progress_last(&s, "done", text),

@@ -150,6 +150,32 @@ every_line_of_the_table(void **state)
     }
 }
 
+static void
+a_restore_leaves_no_slot(void **state)
+{
+    static const struct {
+        uint32_t had, has;
+        const char *advice;
+    } cases[] = {
+        {3, 4, "restored or promoted"},
+        {3, 3, "who dropped it"},
+        {0, 4, "who dropped it"},
+        {3, 0, "who dropped it"},
+    };
+    struct hq_config_slot limits = limits_of(HQ_CONFIG_PROTECT_WAL);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct hq_slot_facts facts = {.slot = {.health = HQ_SLOT_MISSING, .timeline = cases[i].has},
+                                      .had_timeline = cases[i].had};
+        struct hq_slot_verdict verdict;
+
+        hq_slot_judge(&limits, &facts, HQ_STAGE_OK, &verdict);
+        assert_int_equal(verdict.stage, HQ_STAGE_LOST);
+        assert_non_null(strstr(verdict.advice, cases[i].advice));
+    }
+}
+
 /* However facts change, protect-wal never lets go, and no stage is left by a rise. */
 static void
 protect_wal_never_lets_go(void **state)
@@ -230,6 +256,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_line_of_the_table),
+        cmocka_unit_test(a_restore_leaves_no_slot),
         cmocka_unit_test(protect_wal_never_lets_go),
         cmocka_unit_test(growth_is_of_the_last_minute),
         cmocka_unit_test(the_end_is_estimated_from_what_is_left),

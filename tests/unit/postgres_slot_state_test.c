@@ -41,30 +41,30 @@ rows_of_servers_are_read(void **state)
     } cases[] = {
         {{"physical", "reserved", "t", "0/1511A88", "0/15396F8", NULL, "-1", "0", NULL},
          {HQ_SLOT_RESERVED, false, true, 0x15396F8, 0x1511A88, 0x27C70, 0, HQ_SLOT_UNLIMITED,
-          HQ_SLOT_UNLIMITED, ""}},
-        {{"physical", "extended", "f", "1/0", "2/0", "1048576", "67108864", "4096", NULL},
+          HQ_SLOT_UNLIMITED, "", 0}},
+        {{"physical", "extended", "f", "1/0", "2/0", "1048576", "67108864", "4096", NULL, "4"},
          {HQ_SLOT_EXTENDED, false, false, UINT64_C(2) << 32, UINT64_C(1) << 32, UINT64_C(1) << 32,
-          4096, 67108864, 1048576, ""}},
+          4096, 67108864, 1048576, "", 4}},
         {{"physical", "unreserved", "f", "1/0", "1/10", "0", "0", "0", ""},
-         {HQ_SLOT_UNRESERVED, false, false, 0x100000010, 0x100000000, 0x10, 0, 0, 0, ""}},
+         {HQ_SLOT_UNRESERVED, false, false, 0x100000010, 0x100000000, 0x10, 0, 0, 0, "", 0}},
         {{"physical", "lost", "f", NULL, "1/10", NULL, "1048576", "0", NULL},
-         {HQ_SLOT_LOST, false, false, 0x100000010, 0, 0, 0, 1048576, HQ_SLOT_UNLIMITED, ""}},
+         {HQ_SLOT_LOST, false, false, 0x100000010, 0, 0, 0, 1048576, HQ_SLOT_UNLIMITED, "", 0}},
         {{"physical", "lost", "f", NULL, "1/10", NULL, "1048576", "0", "wal_removed"},
          {HQ_SLOT_LOST, false, false, 0x100000010, 0, 0, 0, 1048576, HQ_SLOT_UNLIMITED,
-          "wal_removed"}},
+          "wal_removed", 0}},
         /* PostgreSQL 18: the position stays, the slot is of no more use. */
         {{"physical", "lost", "f", "1/0", "1/10", NULL, "-1", "0", "idle_timeout"},
          {HQ_SLOT_INVALID, false, false, 0x100000010, 0x100000000, 0x10, 0, HQ_SLOT_UNLIMITED,
-          HQ_SLOT_UNLIMITED, "idle_timeout"}},
+          HQ_SLOT_UNLIMITED, "idle_timeout", 0}},
         {{"physical", "reserved", "f", "1/10", "1/0", NULL, "-1", "0", NULL},
          {HQ_SLOT_RESERVED, false, false, 0x100000000, 0x100000010, 0, 0, HQ_SLOT_UNLIMITED,
-          HQ_SLOT_UNLIMITED, ""}},
+          HQ_SLOT_UNLIMITED, "", 0}},
         {{"physical", NULL, "f", NULL, "1/0", NULL, "-1", "0", NULL},
          {HQ_SLOT_RESERVED, false, false, 0x100000000, 0, 0, 0, HQ_SLOT_UNLIMITED,
-          HQ_SLOT_UNLIMITED, ""}},
-        {{NULL, NULL, NULL, NULL, "1/0", NULL, "-1", "16777216", NULL},
+          HQ_SLOT_UNLIMITED, "", 0}},
+        {{NULL, NULL, NULL, NULL, "1/0", NULL, "-1", "16777216", NULL, "4294967295"},
          {HQ_SLOT_MISSING, false, false, 0x100000000, 0, 0, 16777216, HQ_SLOT_UNLIMITED,
-          HQ_SLOT_UNLIMITED, ""}},
+          HQ_SLOT_UNLIMITED, "", UINT32_MAX}},
     };
 
     (void)state;
@@ -104,6 +104,8 @@ other_rows_are_refused(void **state)
          HQ_E_SERVER},
         {{"physical", "reserved", "f", "1/0", "2/0", NULL, "-1", NULL, NULL}, HQ_E_SERVER},
         {{"physical", "reserved", "f", "1/0", "2/0", NULL, "-1", "-5", NULL}, HQ_E_SERVER},
+        {{"physical", "reserved", "f", "1/0", "2/0", NULL, "-1", "0", NULL, "4294967296"},
+         HQ_E_SERVER},
     };
 
     (void)state;

@@ -14,7 +14,9 @@
 
 struct hq_backup_job_options {
     void (*progress)(void *context, uint64_t done, uint64_t total);
-    void *context;
+    /** What is waited for when that takes seconds; or NULL. */
+    void (*waiting)(void *context, const char *text);
+    void *context; /**< of both */
     const atomic_int *stop;
     bool locked;    /**< the caller holds hq_backup_job_lock() already */
     bool full_read; /**< take no page from an earlier backup, whatever its LSN says */

@@ -11,6 +11,7 @@ struct hq_slot_facts {
     struct hq_slot_state slot;
     bool free_known;
     uint64_t free_bytes;
+    uint32_t had_timeline; /**< the server's when the slot was last there; 0: not known */
 };
 
 struct hq_slot_verdict {

@@ -83,5 +83,6 @@ hq_pg_slot_read(struct hq_pg *pg, const char *slot, struct hq_slot_state *out, s
         hq_pg_command(pg, command, READ_COLUMNS, &row, err) != 0)
         return -1;
     out->end_lsn = system.flush_lsn;
+    out->timeline = system.timeline;
     return decode(row, out, err);
 }

@@ -23,7 +23,10 @@ static const char *const names[] = {
 static const char query[] =
     "WITH w AS (SELECT '%s'::pg_catalog.name AS slot, CASE WHEN pg_catalog.pg_is_in_recovery()"
     " THEN GREATEST(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn())"
-    " ELSE pg_catalog.pg_current_wal_lsn() END AS lsn)"
+    " ELSE pg_catalog.pg_current_wal_lsn() END AS lsn,"
+    " CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN ('x' || pg_catalog.substr("
+    "pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::bigint"
+    " END AS timeline)"
     " SELECT s.slot_type, s.wal_status, s.active, s.restart_lsn, w.lsn,"
     " CASE WHEN s.safe_wal_size < 0 THEN 0 ELSE s.safe_wal_size END,"
     " pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_slot_wal_keep_size')),"
@@ -31,7 +34,7 @@ static const char query[] =
     " (SELECT max(pg_catalog.pg_wal_lsn_diff(w.lsn, o.restart_lsn))::bigint"
     " FROM pg_catalog.pg_replication_slots o"
     " WHERE o.slot_name <> w.slot AND o.wal_status <> 'lost')),"
-    " %s"
+    " %s, w.timeline"
     " FROM w LEFT JOIN pg_catalog.pg_replication_slots s ON s.slot_name = w.slot";
 
 const char *
@@ -105,7 +108,13 @@ decode_slot(const PGresult *row, struct hq_slot_state *out, struct hq_error *err
 int
 hq_pg_slot_decode(const PGresult *row, struct hq_slot_state *out, struct hq_error *err)
 {
+    uint64_t timeline = 0;
+
     *out = (struct hq_slot_state){.health = HQ_SLOT_MISSING};
+    if (!PQgetisnull(row, 0, HQ_SLOT_TIMELINE) &&
+        hq_pg_field_u64(row, 0, HQ_SLOT_TIMELINE, UINT32_MAX, &timeline, err) != 0)
+        return -1;
+    out->timeline = (uint32_t)timeline;
     if (hq_pg_field_lsn(row, 0, HQ_SLOT_END, &out->end_lsn, err) != 0 ||
         decode_limit(row, HQ_SLOT_SAFE, &out->safe_bytes, err) != 0 ||
         decode_limit(row, HQ_SLOT_KEEP, &out->keep_bytes, err) != 0 ||

@@ -19,6 +19,7 @@ enum hq_slot_column {
     HQ_SLOT_KEEP,
     HQ_SLOT_OTHER,
     HQ_SLOT_REASON,
+    HQ_SLOT_TIMELINE,
     HQ_SLOT_COLUMNS
 };
 

@@ -187,8 +187,10 @@ end_copy(struct hq_wal_stream *s, struct hq_error *err)
     if (failed == 0)
         failed = finish_results(s, result, err);
     if (failed != 0 && err->code == HQ_E_MISSING)
-        hq_error_hint(err, "the server has removed WAL that the repository lacks: hq-backupd goes "
-                           "on behind the gap and takes a backup; find out who dropped the slot");
+        hq_error_hint(err,
+                      "the server has removed WAL that the repository lacks: hq-backupd goes "
+                      "on behind the gap and takes a backup; unless the server was restored or "
+                      "promoted, which leaves no slot, find out who dropped it");
     return failed;
 }
 

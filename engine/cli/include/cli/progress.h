@@ -30,6 +30,11 @@ struct hq_progress *hq_progress_new(const struct hq_progress_options *options,
 void hq_progress_add(struct hq_progress *p, uint64_t bytes);
 /** @p bytes is what there is to do now; 0: unknown. */
 void hq_progress_total(struct hq_progress *p, uint64_t bytes);
+/**
+ * From now on lines say @p text ("waiting for WAL", cut at 120 bytes) and the time, not bytes and
+ * their rate. "": bytes again.
+ */
+void hq_progress_say(struct hq_progress *p, const char *text);
 /** Print the last line ("done" or "stopped" by @p success) and free. NULL: no-op. */
 void hq_progress_end(struct hq_progress *p, bool success);
 

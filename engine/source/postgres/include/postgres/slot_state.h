@@ -42,6 +42,7 @@ struct hq_slot_state {
     uint64_t keep_bytes;     /**< max_slot_wal_keep_size; HQ_SLOT_UNLIMITED */
     uint64_t safe_bytes;     /**< may be written before WAL it needs is removed; as keep_bytes */
     char invalidation[HQ_SLOT_INVALIDATION_MAX]; /**< the server's word ("idle_timeout"); or "" */
+    uint32_t timeline; /**< the server's, also where the slot is missing; 0: not told */
 };
 
 /** "reserved", "missing": a word for logs. */
