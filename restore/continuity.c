@@ -6,18 +6,6 @@
 #include "base/cleanup.h"
 #include "continuity_internal.h"
 
-#define NO_PATH SIZE_MAX
-
-struct work {
-    const struct hq_continuity_input *input;
-    struct lineage *lineages;
-    size_t lineage_count;
-    struct path *paths;
-    size_t path_count;
-    size_t *path_of; /* by backup, or NO_PATH */
-    struct hq_continuity *out;
-};
-
 const char *
 hq_gap_state(const struct hq_gap *gap)
 {
@@ -28,6 +16,7 @@ void
 hq_continuity_clear(struct hq_continuity *c)
 {
     free(c->ranges);
+    free(c->branches);
     free(c->gaps);
     free(c->complete);
     *c = (struct hq_continuity){0};
@@ -64,20 +53,26 @@ hq_continuity_newest(const struct hq_continuity *c)
     return newest;
 }
 
+void
+work_clear_paths(struct work *w)
+{
+    for (size_t i = 0; i < w->path_count; i++)
+        path_clear(&w->paths[i]);
+    free(w->paths);
+    free(w->path_of);
+}
+
 static void
 work_clear(struct work *w)
 {
+    work_clear_paths(w);
     for (size_t i = 0; i < w->lineage_count; i++) {
         for (size_t k = 0; k < w->lineages[i].history_count; k++)
             hq_timeline_path_clear(&w->lineages[i].histories[k]);
         free(w->lineages[i].histories);
         hq_wal_inventory_free(w->lineages[i].wal);
     }
-    for (size_t i = 0; i < w->path_count; i++)
-        path_clear(&w->paths[i]);
     free(w->lineages);
-    free(w->paths);
-    free(w->path_of);
 }
 
 static int
@@ -268,21 +263,34 @@ compute(struct work *w, const struct stretch **range_of, struct hq_error *err)
 }
 
 int
+work_run(struct work *w, struct hq_error *err)
+{
+    size_t count = w->input->list->count;
+    HQ_FREE const struct stretch **range_of = calloc(count + 1, sizeof *range_of);
+
+    *w->out = (struct hq_continuity){.backup_count = count};
+    w->paths = calloc(count + 1, sizeof *w->paths);
+    w->path_of = calloc(count + 1, sizeof *w->path_of);
+    w->out->ranges = calloc(count + 1, sizeof *w->out->ranges);
+    w->out->complete = calloc(count + 1, sizeof *w->out->complete);
+    if (range_of == NULL || w->paths == NULL || w->path_of == NULL || w->out->ranges == NULL ||
+        w->out->complete == NULL)
+        return hq_fail(err, HQ_E_NOMEM, "continuity of %zu backups", count);
+    return compute(w, range_of, err);
+}
+
+int
 hq_continuity_make(const struct hq_continuity_input *input, struct hq_continuity *out,
                    struct hq_error *err)
 {
     HQ_AUTO(work_clear)
     struct work w = {.input = input, .out = out};
-    HQ_FREE const struct stretch **range_of = calloc(input->list->count + 1, sizeof *range_of);
 
-    *out = (struct hq_continuity){.backup_count = input->list->count};
+    *out = (struct hq_continuity){0};
     w.lineages = calloc(input->list->count + 1, sizeof *w.lineages);
-    w.paths = calloc(input->list->count + 1, sizeof *w.paths);
-    w.path_of = calloc(input->list->count + 1, sizeof *w.path_of);
-    out->ranges = calloc(input->list->count + 1, sizeof *out->ranges);
-    out->complete = calloc(input->list->count + 1, sizeof *out->complete);
-    if (range_of == NULL || w.lineages == NULL || w.paths == NULL || w.path_of == NULL ||
-        out->ranges == NULL || out->complete == NULL)
+    if (w.lineages == NULL)
         return hq_fail(err, HQ_E_NOMEM, "continuity of %zu backups", input->list->count);
-    return compute(&w, range_of, err);
+    if (work_run(&w, err) != 0)
+        return -1;
+    return input->timeline == 0 ? work_branches(&w, err) : 0;
 }

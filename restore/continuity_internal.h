@@ -1,7 +1,7 @@
 /**
  * @file continuity_internal.h
  * The parts of the computation: continuity.c finds paths and backups, continuity_path.c what of one
- * path is stored.
+ * path is stored, continuity_branches.c what else is recoverable.
  *
  * A lineage is one system's WAL. A path is what recovery from a backup to the end passes through;
  * backups whose recovery ends on the same timeline share one. A stretch is a maximal piece of a
@@ -34,6 +34,24 @@ struct path {
     struct stretch *stretches;
     size_t count, cap;
 };
+
+#define NO_PATH SIZE_MAX
+
+struct work {
+    const struct hq_continuity_input *input;
+    struct lineage *lineages; /* found on the way; room for one a backup */
+    size_t lineage_count;
+    struct path *paths;
+    size_t path_count;
+    size_t *path_of; /* by backup, or NO_PATH */
+    struct hq_continuity *out;
+};
+
+/** Fill in w->out but for its branches. work_clear_paths() in any case. */
+int work_run(struct work *w, struct hq_error *err) HQ_MUST_CHECK;
+void work_clear_paths(struct work *w);
+/** Fill in the branches of w->out, of which work_run() has filled in the rest. */
+int work_branches(struct work *w, struct hq_error *err) HQ_MUST_CHECK;
 
 void path_clear(struct path *path);
 /** Fill in the stretches, and append the gaps between them to @p out. */

@@ -33,6 +33,12 @@ static const struct hq_column range_columns[] = {
     {"BACKUPS", HQ_COLUMN_RIGHT}, {"LINEAGE", HQ_COLUMN_RIGHT},
 };
 
+static const struct hq_column branch_columns[] = {
+    {"CLUSTER", HQ_COLUMN_LEFT}, {"LEFT, RECOVERABLE FROM", HQ_COLUMN_LEFT},
+    {"TO", HQ_COLUMN_LEFT},      {"LEFT AT LSN", HQ_COLUMN_LEFT},
+    {"TO LSN", HQ_COLUMN_LEFT},  {"WITH", HQ_COLUMN_LEFT},
+};
+
 static const struct hq_column gap_columns[] = {
     {"CLUSTER", HQ_COLUMN_LEFT},     {"GAP FROM SEGMENT", HQ_COLUMN_LEFT},
     {"TO SEGMENT", HQ_COLUMN_LEFT},  {"SEGMENTS", HQ_COLUMN_RIGHT},
@@ -47,6 +53,10 @@ hq_continuity_tables_init(struct hq_continuity_tables *t, struct hq_error *err)
     t->ranges = hq_table_new(range_columns, sizeof range_columns / sizeof range_columns[0], err);
     if (t->ranges == NULL)
         return -1;
+    t->branches =
+        hq_table_new(branch_columns, sizeof branch_columns / sizeof branch_columns[0], err);
+    if (t->branches == NULL)
+        return -1;
     t->gaps = hq_table_new(gap_columns, sizeof gap_columns / sizeof gap_columns[0], err);
     return t->gaps == NULL ? -1 : 0;
 }
@@ -55,6 +65,7 @@ void
 hq_continuity_tables_clear(struct hq_continuity_tables *t)
 {
     hq_table_free(t->ranges);
+    hq_table_free(t->branches);
     hq_table_free(t->gaps);
     *t = (struct hq_continuity_tables){0};
 }
@@ -87,6 +98,21 @@ add_range(struct hq_table *table, const char *cluster, const struct hq_recovery_
 }
 
 static void
+add_branch(struct hq_table *table, const char *cluster, const struct hq_recovery_branch *b)
+{
+    char from[HQ_TIME_TEXT_MAX], to[HQ_TIME_TEXT_MAX], left[24], to_lsn[24], option[40];
+    const char *cells[] = {cluster,
+                           hq_time_format(b->range.from_us, from),
+                           hq_time_format(range_end(&b->range), to),
+                           hq_lsn_format(b->left_lsn, left),
+                           hq_lsn_format(b->range.to_lsn, to_lsn),
+                           option};
+
+    (void)snprintf(option, sizeof option, "--target-timeline %u", b->range.timeline);
+    hq_table_row(table, cells);
+}
+
+static void
 add_gap(struct hq_table *table, const char *cluster, const struct hq_gap *gap)
 {
     char segments[24], last[HQ_TIME_TEXT_MAX], next[HQ_TIME_TEXT_MAX];
@@ -115,6 +141,9 @@ hq_continuity_tables_add(struct hq_continuity_tables *t, const char *cluster,
         add_range(t->ranges, cluster, &c->ranges[i]);
     if (c->range_count == 0)
         hq_table_row(t->ranges, nothing);
+    for (size_t i = 0; i < c->branch_count; i++)
+        add_branch(t->branches, cluster, &c->branches[i]);
+    t->branch_count += c->branch_count;
     for (size_t i = 0; i < c->gap_count; i++)
         add_gap(t->gaps, cluster, &c->gaps[i]);
     t->gap_count += c->gap_count;
@@ -125,6 +154,11 @@ hq_continuity_tables_print(const struct hq_continuity_tables *t, FILE *out, stru
 {
     if (hq_table_print(t->ranges, out, err) != 0)
         return -1;
+    if (t->branch_count > 0) {
+        (void)fputc('\n', out);
+        if (hq_table_print(t->branches, out, err) != 0)
+            return -1;
+    }
     if (t->gap_count == 0)
         return 0;
     (void)fputc('\n', out);
@@ -169,6 +203,19 @@ range_json(const struct hq_recovery_range *r)
                      "lineage", (json_int_t)r->lineage);
 }
 
+/* Keys of its own: who looks for the ends of ranges must not find this one. */
+static json_t *
+branch_json(const struct hq_recovery_branch *b)
+{
+    const struct hq_recovery_range *r = &b->range;
+
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "timeline",
+                     (json_int_t)r->timeline, "from", time_json(r->from_us), "to",
+                     time_json(range_end(r)), "left_lsn", lsn_json(b->left_lsn), "end_lsn",
+                     lsn_json(r->to_lsn), "first_backup", r->first_backup, "last_backup",
+                     r->last_backup, "system_identifier", system_json(r->system_identifier));
+}
+
 json_t *
 hq_gap_json(const struct hq_gap *gap)
 {
@@ -200,14 +247,17 @@ json_t *
 hq_continuity_json(const char *cluster, const struct hq_continuity *c,
                    const struct hq_backup_list *list)
 {
-    json_t *ranges = json_array(), *gaps = json_array(), *backups = json_array();
+    json_t *ranges = json_array(), *branches = json_array();
+    json_t *gaps = json_array(), *backups = json_array();
 
     for (size_t i = 0; i < c->range_count; i++)
         json_array_append_new(ranges, range_json(&c->ranges[i]));
+    for (size_t i = 0; i < c->branch_count; i++)
+        json_array_append_new(branches, branch_json(&c->branches[i]));
     for (size_t i = 0; i < c->gap_count; i++)
         json_array_append_new(gaps, hq_gap_json(&c->gaps[i]));
     for (size_t i = 0; i < list->count; i++)
         json_array_append_new(backups, backup_json(&list->roots[i], c->complete[i]));
-    return json_pack("{s:s, s:o, s:o, s:o}", "cluster", cluster, "ranges", ranges, "gaps", gaps,
-                     "list", backups);
+    return json_pack("{s:s, s:o, s:o, s:o, s:o}", "cluster", cluster, "ranges", ranges, "branches",
+                     branches, "gaps", gaps, "list", backups);
 }

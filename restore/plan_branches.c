@@ -188,22 +188,6 @@ compare(const struct hq_repository *repository, const struct hq_plan *plan,
     return compare_times(repository, plan, &branch, out, err);
 }
 
-/* Where two paths part; UINT64_MAX: they have nothing in common, or are one. */
-static uint64_t
-parting(const struct hq_timeline_path *a, const struct hq_timeline_path *b)
-{
-    uint64_t at = UINT64_MAX;
-    size_t i = 0;
-
-    while (i < a->count && i < b->count && a->steps[i].timeline == b->steps[i].timeline)
-        i++;
-    if (i > 0 && i < a->count)
-        at = a->steps[i].begin;
-    if (i > 0 && i < b->count && b->steps[i].begin < at)
-        at = b->steps[i].begin;
-    return at;
-}
-
 static bool
 comes_before(const struct hq_plan *plan, const struct hq_root *root)
 {
@@ -250,7 +234,7 @@ look_at(const struct hq_repository *repository, struct hq_plan *plan,
         struct hq_error *err)
 {
     struct hq_plan_branch branch = {.timeline = path->steps[path->count - 1].timeline,
-                                    .parted_lsn = parting(&plan->path, path)};
+                                    .parted_lsn = hq_timeline_path_parting(&plan->path, path)};
     int has = 0;
 
     if (branch.timeline != plan->path.steps[plan->path.count - 1].timeline &&

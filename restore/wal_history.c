@@ -42,6 +42,21 @@ hq_timeline_path_passes(const struct hq_timeline_path *path, uint32_t timeline, 
     return false;
 }
 
+uint64_t
+hq_timeline_path_parting(const struct hq_timeline_path *a, const struct hq_timeline_path *b)
+{
+    uint64_t at = UINT64_MAX;
+    size_t i = 0;
+
+    while (i < a->count && i < b->count && a->steps[i].timeline == b->steps[i].timeline)
+        i++;
+    if (i > 0 && i < a->count)
+        at = a->steps[i].begin;
+    if (i > 0 && i < b->count && b->steps[i].begin < at)
+        at = b->steps[i].begin;
+    return at;
+}
+
 /* The history file of @p timeline; NULL: it is not stored. */
 static const struct hq_wal_piece *
 find_history(const struct hq_wal_inventory *inventory, uint32_t timeline)

@@ -148,7 +148,10 @@ const struct hq_command command_points = {
     .summary = "list what can be recovered: from when to when, cluster by cluster",
     .help =
         "Lists for every cluster the stretches of time without a hole: any point of them can "
-        "be recovered to. The end is the last commit whose WAL is in the repository. Gaps, WAL "
+        "be recovered to. The end is the last commit whose WAL is in the repository. Timelines "
+        "that "
+        "were left, by a restore to a point in time or a failover, follow with the option that "
+        "recovers along them: what they have behind the LSN at which they were left. Gaps, WAL "
         "that is missing behind the oldest backup, are named by segment: open, acknowledged "
         "(by whom, and why) or covered by a later backup. The newest backups of each follow: their "
         "names are what --backup takes.\n\n"

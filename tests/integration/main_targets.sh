@@ -120,6 +120,8 @@ check "restore along the old timeline" restore pg --cluster main --to "$scratch/
 start_restored r3 && same "rows of the old timeline" 2501 "$(sql r3 -c "$count")"
 drop_restored r3
 
+check "points lists the timeline that was left" grep -qE "^main .* --target-timeline 1$" <(restore points --cluster main)
+
 # That time is on both: the new timeline has nothing of steps 3 and 4.
 lost='WARNING: timeline 2 parts from timeline 1 at .* WITHOUT what timeline 1 committed from .* to .*--target-timeline 1$'
 check "a plan warns of a time on the timeline that was left" grep -qE "$lost" <(restore plan --cluster main --target-time "$time_4" 2>&1)

@@ -47,6 +47,11 @@ same(const struct facts *a, const struct facts *b)
     assert_int_equal(a->c.range_count, b->c.range_count);
     for (size_t i = 0; i < a->c.range_count; i++)
         same_range(&a->c.ranges[i], &b->c.ranges[i]);
+    assert_int_equal(a->c.branch_count, b->c.branch_count);
+    for (size_t i = 0; i < a->c.branch_count; i++) {
+        same_range(&a->c.branches[i].range, &b->c.branches[i].range);
+        assert_int_equal(a->c.branches[i].left_lsn, b->c.branches[i].left_lsn);
+    }
     assert_int_equal(a->c.gap_count, b->c.gap_count);
     for (size_t i = 0; i < a->c.gap_count; i++)
         same_gap(&a->c.gaps[i], &b->c.gaps[i]);
@@ -267,12 +272,20 @@ gaps_follow_the_path_of_timelines(void **state)
         assert_ptr_equal(hq_continuity_newest(&facts.c), &facts.c.ranges[0]);
         assert_int_equal(facts.c.ranges[0].timeline, 2);
         assert_int_equal(facts.c.ranges[0].to_lsn, SEGMENT(6));
+        /* What was left is recoverable still, and told apart. */
+        assert_int_equal(facts.c.branch_count, 1);
+        assert_int_equal(facts.c.branches[0].range.timeline, 1);
+        assert_int_equal(facts.c.branches[0].range.from_lsn, 0x2000100);
+        assert_int_equal(facts.c.branches[0].range.to_lsn, SEGMENT(4));
+        assert_int_equal(facts.c.branches[0].range.to_us, FIXTURE_TIME_US + 3 * HOUR);
+        assert_int_equal(facts.c.branches[0].left_lsn, 0x2200500);
     }
     lose(f, 1, SEGMENT(3), SEGMENT(4)); /* behind the switch: of no use */
     lose(f, 1, SEGMENT(1), SEGMENT(2));
     lose(f, 2, SEGMENT(4), SEGMENT(5));
     FACTS facts = facts_of(f);
 
+    assert_int_equal(facts.c.branch_count, 0); /* nothing leads there without a hole */
     assert_int_equal(facts.c.gap_count, 2);
     assert_string_equal(facts.c.gaps[0].first_segment, "000000010000000000000021");
     assert_int_equal(facts.c.gaps[0].timeline, 1);

@@ -31,9 +31,17 @@ struct hq_gap {
 /** "open", "acknowledged" or "covered". */
 const char *hq_gap_state(const struct hq_gap *gap);
 
+/** A timeline that the cluster left, and that --target-timeline still leads to. */
+struct hq_recovery_branch {
+    struct hq_recovery_range range; /**< from its first backup on, along that timeline */
+    uint64_t left_lsn;              /**< from here on it is on no range's way */
+};
+
 struct hq_continuity {
     struct hq_recovery_range *ranges; /**< in order of their first backups */
     size_t range_count;
+    struct hq_recovery_branch *branches; /**< in order of system, the newest timelines first */
+    size_t branch_count;
     struct hq_gap *gaps; /**< in order of lineage and position */
     size_t gap_count;
     bool *complete; /**< of each backup, in the order of the list */
@@ -56,7 +64,8 @@ struct hq_continuity_input {
     void *context;
     const struct hq_audit_record *records; /**< of any kind */
     size_t record_count;
-    uint32_t timeline; /**< only along this one; 0: from each backup to the newest */
+    uint32_t timeline; /**< only along this one; 0: from each backup to the newest, and
+                            what else there is as branches */
 };
 /** hq_continuity_clear() in any case. */
 int hq_continuity_make(const struct hq_continuity_input *input, struct hq_continuity *out,

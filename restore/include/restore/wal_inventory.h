@@ -26,6 +26,10 @@ struct hq_wal_piece {
 /** Whether a recovery along @p path still is on @p timeline at @p lsn. */
 bool hq_timeline_path_passes(const struct hq_timeline_path *path, uint32_t timeline, uint64_t lsn);
 
+/** Where two paths part; UINT64_MAX: they have nothing in common, or are one. */
+uint64_t hq_timeline_path_parting(const struct hq_timeline_path *a,
+                                  const struct hq_timeline_path *b);
+
 /** List wal/<cluster>/<system>/. */
 int hq_wal_inventory_load(const struct hq_repository *repository, const char *cluster,
                           uint64_t system_identifier, uint32_t segment_size,
