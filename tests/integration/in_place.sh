@@ -25,7 +25,7 @@ gaps() { backup gap list --json | grep -c '"gap":'; }
 # go_back: to what `then` and `at` say, with `pause` before it
 go_back() {
     must restore pg --cluster main --to "$dir" --target-time "$at" --delta
-    check "$1: the restored server is open" as "$scratch/bin/hq-restore" start "$dir" --action promote </dev/null
+    check "$1: the restored server is open" as "$scratch/bin/hq-restore" start "$dir" --pg-bin "$pg_bin" --action promote </dev/null
     same "$1: with the rows of then" "$then" "$(rows data)"
 }
 mark() {
