@@ -1,7 +1,7 @@
 #!/bin/bash
 # What a restore costs after many backups, each of which took most pages from the one before.
 #
-#     fragmentation.sh [BACKUPS [SCALE [PERCENT]]]     default 500 50 2
+#     fragmentation.sh [BACKUPS [SCALE [PERCENT]]]     default 500 10 2: some ten minutes
 #
 # A pgbench database of SCALE (15 MB each); before each backup some PERCENT of its accounts' pages
 # change at random. Prints a line of Markdown now and then: restores of the first and of the newest
@@ -10,7 +10,7 @@
 HQ_BUILD=${HQ_BUILD:-$(cd "$(dirname "$0")/../.." && pwd)/build/release/bin}
 export HQ_BUILD
 . "$(dirname "$0")/../integration/lib.sh"
-count=${1:-500} scale=${2:-50} percent=${3:-2}
+count=${1:-500} scale=${2:-10} percent=${3:-2}
 
 pg_init live
 printf "autovacuum = off\nmax_wal_size = 8GB\nshared_buffers = 512MB\nwal_compression = on\n" >>"$scratch/live/postgresql.conf"
