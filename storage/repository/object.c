@@ -139,19 +139,14 @@ static int
 decompress_frame(unsigned codec, const struct hq_buf *frame, size_t raw_len, struct hq_buf *out,
                  struct hq_error *err)
 {
-    HQ_AUTO(hq_buf_clear)
-    struct hq_buf raw = {0};
     struct hq_compressor *c = hq_compressor_new(OBJECT_LEVEL, err);
     int rc;
 
     if (c == NULL)
         return -1;
-    rc = hq_decompress(c, codec, frame->data, frame->len, raw_len, &raw, err);
+    rc = hq_decompress(c, codec, frame->data, frame->len, raw_len, out, err);
     hq_compressor_free(c);
-    if (rc != 0)
-        return -1;
-    hq_buf_put(out, raw.data, raw.len);
-    return hq_buf_check(out, "object", err);
+    return rc;
 }
 
 int

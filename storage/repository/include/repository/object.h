@@ -22,7 +22,7 @@ enum {
 int hq_object_seal(const struct hq_repository *repository, enum hq_object_type type,
                    const char *name, const void *body, size_t len, struct hq_buf *out,
                    struct hq_error *err) HQ_MUST_CHECK;
-/** Append the body to @p out. CORRUPT, KEY, UNSUPPORTED. */
+/** Replace @p out by the body. CORRUPT, KEY, UNSUPPORTED. */
 int hq_object_open(const struct hq_repository *repository, enum hq_object_type type,
                    const char *name, const void *sealed, size_t len, struct hq_buf *out,
                    struct hq_error *err) HQ_MUST_CHECK;
