@@ -81,11 +81,11 @@ kill -STOP "$daemon"
 sql data -c "SELECT pg_terminate_backend(pid) FROM pg_stat_replication" >/dev/null
 idle() { [ "$(sql data -c "SELECT active FROM pg_replication_slots WHERE slot_name = 'hq_test'")" = f ]; }
 wait_for 10 "a slot that nobody uses" idle
-sql data -c "SELECT pg_drop_replication_slot('hq_test')" >/dev/null
 before=$(backups)
 backup backup >"$scratch/backup.log" 2>&1 &
 job=$!
 wait_for 30 "the backup's end but for its WAL" has_backup $((before + 1))
+sql data -c "SELECT pg_drop_replication_slot('hq_test')" >/dev/null
 for n in 1 2 3 4 5 6 7 8; do sql data -c "INSERT INTO t VALUES ($n)" -c "SELECT pg_switch_wal()" -c CHECKPOINT >/dev/null; done
 kill -CONT "$daemon"
 SECONDS=0
