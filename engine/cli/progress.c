@@ -202,9 +202,13 @@ hq_progress_add(struct hq_progress *p, uint64_t bytes)
 }
 
 void
-hq_progress_total(struct hq_progress *p, uint64_t bytes)
+hq_progress_reach(struct hq_progress *p, uint64_t done, uint64_t total)
 {
-    atomic_store(&p->total, bytes);
+    uint64_t before = atomic_load(&p->done);
+
+    atomic_store(&p->total, total);
+    while (before < done && !atomic_compare_exchange_weak(&p->done, &before, done))
+        continue;
 }
 
 void

@@ -54,7 +54,6 @@ command_progress_begin(struct command_progress *p, const struct hq_command_line 
 {
     struct hq_progress_options options = {.label = label, .quiet = line->quiet};
 
-    p->done = 0;
     p->bar = hq_progress_new(&options, err);
     return p->bar == NULL ? -1 : 0;
 }
@@ -70,12 +69,9 @@ command_progress_say(void *context, const char *text)
 void
 command_progress_report(void *context, uint64_t done, uint64_t total)
 {
-    struct command_progress *p = context;
+    const struct command_progress *p = context;
 
-    hq_progress_total(p->bar, total);
-    if (done > p->done)
-        hq_progress_add(p->bar, done - p->done);
-    p->done = done;
+    hq_progress_reach(p->bar, done, total);
 }
 
 const char *

@@ -41,7 +41,6 @@ const char *command_user(char out[HQ_AUDIT_WHO_MAX + 1]);
 /** Feeds "done of total" reports into a progress bar. */
 struct command_progress {
     struct hq_progress *bar;
-    uint64_t done;
 };
 int command_progress_begin(struct command_progress *p, const struct hq_command_line *line,
                            const char *label, struct hq_error *err) HQ_MUST_CHECK;

@@ -67,18 +67,15 @@ static const struct pg_values pg_defaults = {.target = {.time_us = TARGET_TIME_U
 /** What the callbacks of a running restore report to. */
 struct report {
     struct hq_progress *bar;
-    uint64_t done;
     json_t *losses;
 };
 
 static void
 report_progress(void *context, uint64_t done, uint64_t total)
 {
-    struct report *r = context;
+    const struct report *r = context;
 
-    hq_progress_total(r->bar, total);
-    hq_progress_add(r->bar, done - r->done);
-    r->done = done;
+    hq_progress_reach(r->bar, done, total);
 }
 
 static void

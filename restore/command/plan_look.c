@@ -5,20 +5,10 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 
-/** What the callback of a comparison reports to. */
-struct report {
-    struct hq_progress *bar;
-    uint64_t done;
-};
-
 static void
 report_progress(void *context, uint64_t done, uint64_t total)
 {
-    struct report *r = context;
-
-    hq_progress_total(r->bar, total);
-    hq_progress_add(r->bar, done - r->done);
-    r->done = done;
+    hq_progress_reach(context, done, total);
 }
 
 int
@@ -29,7 +19,7 @@ plan_look(const struct hq_command_line *line, const struct session *session,
     const struct plan_values *v = line->values;
     const struct hq_progress_options bar = {
         .label = "compare", .total = plan->root.bytes, .quiet = line->quiet};
-    struct report report = {0};
+    struct hq_progress *progress = hq_progress_new(&bar, err);
     const struct hq_restore_options options = {.directory = places->directory,
                                                .delta = v->delta,
                                                .tablespaces = places->maps,
@@ -37,15 +27,14 @@ plan_look(const struct hq_command_line *line, const struct session *session,
                                                .workers = places_workers(v->workers),
                                                .allow_damaged = v->target.allow_damaged,
                                                .progress = report_progress,
-                                               .context = &report,
+                                               .context = progress,
                                                .stop = hq_cli_stop()};
     int failed;
 
-    report.bar = hq_progress_new(&bar, err);
-    if (report.bar == NULL)
+    if (progress == NULL)
         return -1;
     failed = hq_restore_look(session->repository, plan, &options, out, err);
-    hq_progress_end(report.bar, failed == 0 || err->code == HQ_E_NO_SPACE);
+    hq_progress_end(progress, failed == 0 || err->code == HQ_E_NO_SPACE);
     return failed;
 }
 

@@ -150,8 +150,8 @@ elsewhere_lines_are_plain_and_few(void **state)
     assert_null(strchr(text, '\033'));
 
     p = progress_on(ends[1], 0, false, 20);
-    hq_progress_total(p, 10 * MIB);
-    hq_progress_add(p, MIB);
+    hq_progress_reach(p, MIB, 20 * MIB);
+    hq_progress_reach(p, 0, 10 * MIB); /* a second try begins anew, the line does not go back */
     (void)read_until(ends[0], "restore: 10%, 1.0 MiB of 10.0 MiB in ");
     hq_progress_end(p, true);
     (void)close(ends[0]);

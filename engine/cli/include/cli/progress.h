@@ -28,8 +28,9 @@ struct hq_progress *hq_progress_new(const struct hq_progress_options *options,
                                     struct hq_error *err) HQ_MUST_CHECK;
 /** @p bytes more are done. Costs an atomic addition. */
 void hq_progress_add(struct hq_progress *p, uint64_t bytes);
-/** @p bytes is what there is to do now; 0: unknown. */
-void hq_progress_total(struct hq_progress *p, uint64_t bytes);
+/** @p done bytes of @p total are done, which may change; 0: unknown. What was done once stays so.
+ */
+void hq_progress_reach(struct hq_progress *p, uint64_t done, uint64_t total);
 /**
  * From now on lines say @p text ("waiting for WAL", cut at 120 bytes) and the time, not bytes and
  * their rate. "": bytes again.
