@@ -207,6 +207,7 @@ report_setup(void)
     if (*hq_cli_stop() != 0 || hq_cli_check_stop(&err) != 0)
         return 23;
     (void)raise(SIGTERM);
+    (void)raise(SIGTERM);
     if (*hq_cli_stop() != SIGTERM || hq_cli_check_stop(&err) == 0)
         return 24;
     (void)puts(err.message);
@@ -224,7 +225,7 @@ setup_hardens_and_hears_signals(void **state)
 }
 
 static int
-ignore_one_signal(void)
+ignore_one_interrupt(void)
 {
     hq_cli_setup("hq-test");
     (void)raise(SIGINT);
@@ -233,10 +234,10 @@ ignore_one_signal(void)
 }
 
 static void
-the_second_signal_ends_the_process(void **state)
+a_second_interrupt_ends_the_process(void **state)
 {
     (void)state;
-    in_child(ignore_one_signal, -1);
+    in_child(ignore_one_interrupt, -1);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGINT);
 }
@@ -363,7 +364,7 @@ main(void)
         cmocka_unit_test(a_result_is_the_only_json_object),
         cmocka_unit_test(lost_output_is_a_failure),
         cmocka_unit_test(setup_hardens_and_hears_signals),
-        cmocka_unit_test(the_second_signal_ends_the_process),
+        cmocka_unit_test(a_second_interrupt_ends_the_process),
         cmocka_unit_test(main_returns_the_status_of_the_code),
         cmocka_unit_test(sizes_are_short),
         cmocka_unit_test(json_takes_any_file_name),

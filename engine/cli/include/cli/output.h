@@ -26,8 +26,8 @@ enum {
 /**
  * First call of main(): files are created for the owner only, core dumps and ptrace by others are
  * off (keys are in memory), SIGPIPE is an error of write(2), and SIGINT and SIGTERM set the stop
- * flag; the same signal again ends the process at once. @p program, "hq-restore", is kept: a
- * string that lives on.
+ * flag; SIGINT again ends the process at once. @p program, "hq-restore", is kept: a string that
+ * lives on.
  */
 void hq_cli_setup(const char *program);
 /** Whether failures and results are JSON on standard output. Set by hq_cli_main(). */
