@@ -63,6 +63,7 @@ class Bench:
         log = os.path.join(self.scratch, "said")
         result = os.path.join(self.scratch, "figures.json")
         try:
+            self.cluster.warm()
             if tool:
                 tool.ready()
             before = tool.stored() if tool else None
