@@ -95,10 +95,6 @@ class Cluster:
                     total += count(os.path.join(directory, name))
         return total
 
-    def warm(self):
-        """Everything into the page cache: borg drops what it read from there, and whoever comes next would pay."""
-        self.run("sh", "-c", 'find "$1" -type f -exec cat {} + >/dev/null', "sh", self.data)
-
     def change(self, pages):
         """Update one row on each of about @pages pages chosen at random; returns how many pages changed."""
         tables = {name: int(self.sql(f"SELECT pg_relation_size('{name}') / {PAGE}"))
