@@ -123,9 +123,16 @@ note_archive_end(void *context)
     atomic_store((atomic_bool *)context, true);
 }
 
+/* Whoever streams the WAL: this process or the daemon. */
+struct wal_source {
+    const struct hq_site *site;
+    struct hq_archive_thread *archive; /* of this process; NULL: the daemon's */
+    bool streamed;                     /* this process had the slot */
+};
+
 /* Without WAL from its beginning on a backup is worth nothing: see to it that WAL is streamed. */
 static int
-see_to_wal(struct hq_site *site, struct hq_archive_thread **archive, atomic_bool *ended,
+see_to_wal(struct hq_site *site, struct wal_source *source, atomic_bool *ended,
            struct hq_error *err)
 {
     const struct hq_archive_events events = {
@@ -134,7 +141,7 @@ see_to_wal(struct hq_site *site, struct hq_archive_thread **archive, atomic_bool
 
     if (site->config->wal.source == HQ_CONFIG_WAL_PUSH)
         return 0; /* archive_command brings it */
-    if (hq_archive_thread_start(site, &events, archive, err) != 0) {
+    if (hq_archive_thread_start(site, &events, &source->archive, err) != 0) {
         if (err->code != HQ_E_BUSY)
             return -1;
         hq_error_clear(err); /* hq-backupd of this host does it */
@@ -144,16 +151,24 @@ see_to_wal(struct hq_site *site, struct hq_archive_thread **archive, atomic_bool
     for (int waited = 0; waited < STREAMING_WAIT_MS && !position.streaming; waited += LOOK_MS) {
         if (atomic_load(ended) || !hq_clock_sleep_ms(LOOK_MS, hq_cli_stop()))
             break;
-        hq_archive_thread_position(*archive, &position);
+        hq_archive_thread_position(source->archive, &position);
     }
+    source->streamed = position.streaming;
     return 0;
 }
 
-/* Whoever streams the WAL: this process or the daemon. */
-struct wal_source {
-    const struct hq_site *site;
-    struct hq_archive_thread *archive;
-};
+/* The slot stays, so that the WAL behind this backup does; with nobody to move it on it fills the
+ * server's disk. */
+static void
+warn_of_slot(const struct hq_site *site)
+{
+    const char *slot = site->config->cluster.slot;
+
+    hq_cli_warn("the replication slot %s keeps WAL on the server from here on: unless "
+                "hq-backupd runs by now, start it soon, or drop the slot: SELECT "
+                "pg_drop_replication_slot('%s')",
+                slot, slot);
+}
 
 static uint64_t
 lsn_member(const json_t *object, const char *member)
@@ -238,7 +253,7 @@ run_backup(const struct hq_command_line *line, struct hq_error *err)
      */
     if (command_open_site(line, &site, err) == 0 && hq_site_open_catalog(&site, err) == 0 &&
         reach_server(&site, err) == 0 && (lock = hq_backup_job_lock(&site, err)) >= 0 &&
-        see_to_wal(&site, &source.archive, &ended, err) == 0)
+        see_to_wal(&site, &source, &ended, err) == 0)
         failed = back_up(line, &site, &source, err);
     if (source.archive != NULL && hq_archive_thread_stop(source.archive, &archive_err) != 0) {
         /* What stopped the WAL is why the backup could not become recoverable. */
@@ -247,6 +262,8 @@ run_backup(const struct hq_command_line *line, struct hq_error *err)
         else
             hq_cli_warn("archiving WAL ended early: %s", archive_err.message);
     }
+    if (source.streamed)
+        warn_of_slot(&site);
     hq_auto_close(&lock);
     hq_site_close(&site);
     return failed;

@@ -91,6 +91,7 @@ wait_for 60 "the backups beside it" sh -c "! pgrep -f '^$scratch/bin/hq-backup b
 wait_for 30 "the daemon" stays_up
 wait_for 30 "streaming" is_streaming data
 check "a backup after the kills" backup backup
+same "... does not warn of the slot, which the daemon has" 0 "$(grep -c 'keeps WAL' "$scratch/out")"
 catch_up data
 verifies "the repository verifies after the kills"
 totals='SELECT count(*), sum(delta), max(mtime) FROM pgbench_history'
