@@ -38,5 +38,8 @@ if server.poll() is None:
     server.send_signal(signal.SIGQUIT)
 if ended is None:
     sys.exit("redo did not end")
+server.wait()
+# What fetches ahead would wait a minute to be asked for more.
+subprocess.run(["pkill", "-TERM", "-P", str(os.getpid())])
 timed.wait_for_all()
 print(f"{ended - stamp('LOG:  starting .* recovery'):.3f} {timed.cpu_seconds():.3f}")

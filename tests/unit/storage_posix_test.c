@@ -8,13 +8,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -373,94 +370,6 @@ run_one_operation(const char *what, const char *root)
     return rc == 0 ? 0 : 1;
 }
 
-/* How many pages of a file are in the page cache. */
-static size_t
-cached_pages(const char *path, size_t size)
-{
-    size_t pages = (size + 4095) / 4096, cached = 0;
-    HQ_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-    uint8_t *resident = calloc(pages, 1);
-    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-
-    assert_true(map != MAP_FAILED);
-    assert_non_null(resident);
-    assert_int_equal(mincore(map, size, resident), 0);
-    for (size_t i = 0; i < pages; i++)
-        cached += resident[i] & 1;
-    free(resident);
-    munmap(map, size);
-    return cached;
-}
-
-/* Of others some take the flag and go through the page cache all the same. */
-static bool
-can_pass_by(const struct repository *r)
-{
-    int fd = open(path_in(r, "probe"), O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
-    struct statfs where;
-
-    if (fd >= 0)
-        close(fd);
-    assert_int_equal(statfs(r->root, &where), 0);
-    return fd >= 0 && (where.f_type == EXT4_SUPER_MAGIC || where.f_type == XFS_SUPER_MAGIC);
-}
-
-/* Whole and in pieces of blocks, at a page's begin in memory and elsewhere. */
-static void
-put_large(const struct repository *r, bool expect_passing)
-{
-    static const size_t sizes[] = {(1 << 20) - 1, 1 << 20, (1 << 20) + 1, (9 << 20) + 4095};
-    uint8_t *memory = hq_memory(10 << 20);
-
-    assert_non_null(memory);
-    for (size_t i = 0; i < 10 << 20; i++)
-        memory[i] = (uint8_t)(i * 31 >> 7);
-    for (unsigned i = 0; i < 2 * sizeof sizes / sizeof sizes[0]; i++) {
-        size_t size = sizes[i / 2], shift = i % 2 * 16;
-        struct hq_body body = {.data = memory + shift, .size = size};
-        HQ_AUTO(hq_buf_clear)
-        struct hq_buf got = {0};
-        struct hq_error err;
-        char name[32];
-
-        (void)snprintf(name, sizeof name, "large-%u", i);
-        if (hq_store_put(r->store, name, &body, &err) != 0)
-            fail_msg("%s", err.message);
-        if (expect_passing && shift == 0 && size >= 1 << 20)
-            assert_true(cached_pages(path_in(r, name), size) <= 1);
-        if (hq_store_get(r->store, name, 0, size, &got, &err) != 0)
-            fail_msg("%s", err.message);
-        assert_memory_equal(got.data, memory + shift, size);
-    }
-    free(memory);
-}
-
-static void
-large_bodies_pass_the_page_cache(void **state)
-{
-    struct repository *r = *state;
-
-    put_large(r, can_pass_by(r));
-}
-
-/* A file system in memory has no other place, and may refuse to be passed by. */
-static void
-file_systems_without_a_way_past_it(void **state)
-{
-    char root[] = "/dev/shm/hq-posix-XXXXXX";
-    struct repository r = {0};
-    struct hq_error err;
-
-    (void)state;
-    if (mkdtemp(root) == NULL)
-        skip();
-    (void)snprintf(r.root, sizeof r.root, "%s", root);
-    r.store = open_store(r.root, true);
-    put_large(&r, false);
-    hq_store_close(r.store);
-    assert_int_equal(hq_io_remove_tree(root, &err), 0);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -476,8 +385,6 @@ main(int argc, char **argv)
         TEST(failed_puts_leave_nothing),
         TEST(permissions_are_a_refusal),
         TEST(root_removed_under_us),
-        TEST(large_bodies_pass_the_page_cache),
-        TEST(file_systems_without_a_way_past_it),
 #ifdef HQ_CRASH_POINTS
         TEST(crashes),
 #endif
