@@ -29,9 +29,11 @@ set_handler(int number, void (*handler)(int))
 {
     struct sigaction action = {.sa_handler = handler};
 
-    /* No SA_RESTART: a call that waits must return so that the flag is seen. */
-    /* Whoever types Ctrl-C again means it. SIGTERM may come twice by itself: timeout(1) sends it to
-     * its child and then to the group, a supervisor to every process of a unit. */
+    /*
+     * No SA_RESTART: a call that waits must return so that the flag is seen. Whoever types Ctrl-C
+     * again means it; SIGTERM may come twice by itself: timeout(1) sends it to its child and then
+     * to the group, a supervisor to every process of a unit.
+     */
     action.sa_flags = number == SIGINT ? (int)SA_RESETHAND : 0;
     (void)sigemptyset(&action.sa_mask);
     /* Can't fail: the numbers are constants that may be caught. */

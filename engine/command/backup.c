@@ -157,8 +157,7 @@ see_to_wal(struct hq_site *site, struct wal_source *source, atomic_bool *ended,
     return 0;
 }
 
-/* The slot stays, so that the WAL behind this backup does; with nobody to move it on it fills the
- * server's disk. */
+/* It keeps the WAL behind this backup; with nobody to move it on it fills the server's disk. */
 static void
 warn_of_slot(const struct hq_site *site)
 {
