@@ -183,7 +183,7 @@ lsn_member(const json_t *object, const char *member)
 static void
 ask_position(void *context, struct hq_archiver_position *out)
 {
-    const struct wal_source *source = context;
+    struct wal_source *source = context;
     struct hq_error err = {0};
     json_t *status = NULL;
     const json_t *stream;
@@ -192,6 +192,7 @@ ask_position(void *context, struct hq_archiver_position *out)
     *out = (struct hq_archiver_position){0};
     if (source->archive != NULL) {
         hq_archive_thread_position(source->archive, out);
+        source->streamed = source->streamed || out->streaming;
         return;
     }
     /* A daemon that does not tell is waited for. */
