@@ -228,54 +228,74 @@ keep(struct hq_plan *plan, const struct hq_plan_branch *branch, struct hq_error 
     return 0;
 }
 
-static int
-look_at(const struct hq_repository *repository, struct hq_plan *plan,
-        const struct hq_backup_list *list, const struct hq_timeline_path *path,
-        struct hq_error *err)
-{
-    struct hq_plan_branch branch = {.timeline = path->steps[path->count - 1].timeline,
-                                    .parted_lsn = hq_timeline_path_parting(&plan->path, path)};
-    int has = 0;
+/* What the timelines of the inventory are compared with. */
+struct comparison {
+    const struct hq_repository *repository;
+    struct hq_plan *plan;
+    const struct hq_backup_list *list;
+    struct hq_timeline_path *paths; /* of all history files */
+    size_t count;
+};
 
-    if (branch.timeline != plan->path.steps[plan->path.count - 1].timeline &&
-        branch.parted_lsn != UINT64_MAX && is_led_to(plan, list, path))
-        has = compare(repository, plan, path, &branch, err);
-    return has > 0 ? keep(plan, &branch, err) : has;
+static const struct hq_timeline_path *
+find_path(const struct comparison *c, uint32_t timeline)
+{
+    for (size_t p = 0; p < c->count; p++)
+        if (c->paths[p].steps[c->paths[p].count - 1].timeline == timeline)
+            return &c->paths[p];
+    return NULL;
 }
 
-/* The path to @p timeline; without a history file it is the first of its own. */
+/* Of a backup on its own timeline the plan's path is that one alone: its history says more. */
+static const struct hq_timeline_path *
+own_path(const struct comparison *c)
+{
+    const struct hq_timeline_path *path = &c->plan->path;
+    const struct hq_timeline_path *whole = find_path(c, path->steps[path->count - 1].timeline);
+
+    return whole != NULL ? whole : path;
+}
+
 static int
-look_at_timeline(const struct hq_repository *repository, struct hq_plan *plan,
-                 const struct hq_backup_list *list, uint32_t timeline,
-                 const struct hq_timeline_path *paths, size_t count, struct hq_error *err)
+look_at(const struct comparison *c, const struct hq_timeline_path *path, struct hq_error *err)
+{
+    struct hq_plan_branch branch = {.timeline = path->steps[path->count - 1].timeline,
+                                    .parted_lsn = hq_timeline_path_parting(own_path(c), path)};
+    int has = 0;
+
+    if (branch.parted_lsn != UINT64_MAX && is_led_to(c->plan, c->list, path))
+        has = compare(c->repository, c->plan, path, &branch, err);
+    return has > 0 ? keep(c->plan, &branch, err) : has;
+}
+
+/* Without a history file a timeline is the first of its own. */
+static int
+look_at_timeline(const struct comparison *c, uint32_t timeline, struct hq_error *err)
 {
     HQ_AUTO(hq_timeline_path_clear)
     struct hq_timeline_path single = {0};
+    const struct hq_timeline_path *path = find_path(c, timeline);
 
-    for (size_t p = 0; p < count; p++)
-        if (paths[p].steps[paths[p].count - 1].timeline == timeline)
-            return look_at(repository, plan, list, &paths[p], err);
-    if (hq_timeline_path_decode(timeline, "", 0, &single, err) != 0)
+    if (path == NULL && hq_timeline_path_decode(timeline, "", 0, &single, err) != 0)
         return -1;
-    return look_at(repository, plan, list, &single, err);
+    return look_at(c, path != NULL ? path : &single, err);
 }
 
 static int
-look_at_all(const struct hq_repository *repository, struct hq_plan *plan,
-            const struct hq_backup_list *list, struct hq_error *err)
+look_at_all(struct comparison *c, struct hq_error *err)
 {
+    const struct hq_wal_inventory *wal = c->plan->wal;
     HQ_FREE uint32_t *timelines = NULL;
-    struct hq_timeline_path *paths = NULL;
-    size_t count = 0, path_count = 0;
-    int result = hq_wal_inventory_timelines(plan->wal, &timelines, &count, err);
+    size_t count = 0;
+    int result = hq_wal_inventory_timelines(wal, &timelines, &count, err);
 
     if (result == 0 && count > 1)
-        result = hq_wal_inventory_histories(plan->wal, &paths, &path_count, err);
+        result = hq_wal_inventory_histories(wal, &c->paths, &c->count, err);
     for (size_t i = 0; count > 1 && result == 0 && i < count; i++)
-        result = look_at_timeline(repository, plan, list, timelines[i], paths, path_count, err);
-    for (size_t p = 0; p < path_count; p++)
-        hq_timeline_path_clear(&paths[p]);
-    free(paths);
+        result = look_at_timeline(c, timelines[i], err);
+    for (size_t p = 0; p < c->count; p++)
+        hq_timeline_path_clear(&c->paths[p]);
+    free(c->paths);
     return result;
 }
 
@@ -283,12 +303,13 @@ void
 plan_find_branches(const struct hq_repository *repository, struct hq_plan *plan,
                    const struct hq_backup_list *list)
 {
+    struct comparison c = {.repository = repository, .plan = plan, .list = list};
     enum hq_target_type type = plan->target.type;
     struct hq_error err = {0};
 
     if (plan->target.timeline != 0 || (type != HQ_TARGET_TIME && type != HQ_TARGET_LSN))
         return;
-    if (look_at_all(repository, plan, list, &err) != 0)
+    if (look_at_all(&c, &err) != 0)
         hq_log(HQ_LOG_WARNING,
                "other timelines could not be looked at: one of them may have the target too",
                HQ_F_TEXT("cluster", plan->cluster), HQ_F_TEXT("detail", err.message));

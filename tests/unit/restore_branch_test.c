@@ -176,6 +176,91 @@ timelines_that_lived_side_by_side_are_told(void **state)
     hq_plan_clear(&p);
 }
 
+/* A backup of timeline 2, behind the parting and before that timeline's first commit. */
+static const struct fixture_backup newer = {.id = "20260701T053000Z-00000003",
+                                            .finished_us = FIXTURE_TIME_US + 11 * HOUR / 2,
+                                            .timeline = 2,
+                                            .start_lsn = SEGMENT(2) + 0x28,
+                                            .stop_lsn = SEGMENT(2) + 0x100};
+
+static void
+expect_branches(struct fixture *f, const struct hq_target *target, size_t wanted)
+{
+    struct hq_plan p;
+    struct hq_error err = {0};
+
+    ASSERT_OK(plan(f, target, false, &p, &err), &err);
+    assert_string_equal(p.root.backup, newer.id);
+    assert_int_equal(p.branch_count, wanted);
+    hq_plan_clear(&p);
+}
+
+/* Of a time before its first commit: who backed timeline 2 up had left timeline 1 by then. */
+static void
+a_branch_is_told_where_a_backup_leads_to_it(void **state)
+{
+    struct fixture *f = *state;
+    struct hq_target target = {.type = HQ_TARGET_TIME, .time_us = FIXTURE_TIME_US + 23 * HOUR / 4};
+
+    fill_a_left_branch(f);
+    fixture_backup_cluster(f, &newer);
+    expect_branches(f, &target, 0);
+    for (unsigned i = 5; i < 8; i++)
+        (void)fixture_wal(f, 1, SEGMENT(i), SEGMENT(i + 1), FIXTURE_TIME_US + i * HOUR);
+    expect_branches(f, &target, 1);
+    target.backup = newer.id; /* which does not lead there */
+    expect_branches(f, &target, 0);
+}
+
+/* Timeline 1 has a backup behind each of these targets, and none before: it can't be had there. */
+static void
+a_branch_that_no_backup_leads_to_is_not_told(void **state)
+{
+    struct fixture *f = *state;
+    static const struct fixture_backup later = {.id = "20260701T070000Z-00000004",
+                                                .finished_us = FIXTURE_TIME_US + 7 * HOUR,
+                                                .timeline = 1,
+                                                .start_lsn = SEGMENT(6) + 0x28,
+                                                .stop_lsn = SEGMENT(6) + 0x100};
+    static const struct hq_target targets[] = {
+        {.type = HQ_TARGET_TIME, .time_us = FIXTURE_TIME_US + 13 * HOUR / 2},
+        {.type = HQ_TARGET_LSN, .lsn = SEGMENT(3)},
+    };
+
+    fixture_backup_cluster(f, &newer);
+    fixture_backup_cluster(f, &later);
+    (void)fixture_history(f, 2, "1\t0/2200000\treason\n");
+    for (unsigned i = 0; i < 8; i++)
+        (void)fixture_wal(f, 1, SEGMENT(i), SEGMENT(i + 1), FIXTURE_TIME_US + i * HOUR);
+    for (unsigned i = 2; i < 4; i++)
+        (void)fixture_wal(f, 2, SEGMENT(i), SEGMENT(i + 1), FIXTURE_TIME_US + (4 + i) * HOUR);
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+        expect_branches(f, &targets[i], 0);
+}
+
+/* Timeline 2 parts from 1 in hour 2, the plan's 3 in hour 3: 1 has what 3 lacks. */
+static void
+what_the_plan_lacks_comes_first(void **state)
+{
+    struct fixture *f = *state;
+    static const struct hq_target target = {.type = HQ_TARGET_TIME,
+                                            .time_us = FIXTURE_TIME_US + 13 * HOUR / 2};
+    struct hq_plan p;
+    struct hq_error err = {0};
+
+    fill_a_left_branch(f);
+    (void)fixture_history(f, 3, "1\t0/2300000\treason\n");
+    (void)fixture_wal(f, 3, SEGMENT(3), SEGMENT(4), FIXTURE_TIME_US + 9 * HOUR);
+    ASSERT_OK(plan(f, &target, false, &p, &err), &err);
+    assert_int_equal(p.coverage.end_timeline, 3);
+    assert_int_equal(p.branch_count, 2);
+    assert_int_equal(p.branches[0].timeline, 1);
+    assert_true(p.branches[0].only_there);
+    assert_int_equal(p.branches[1].timeline, 2);
+    assert_false(p.branches[1].only_there);
+    hq_plan_clear(&p);
+}
+
 static void
 an_lsn_behind_the_parting_is_on_both(void **state)
 {
@@ -304,6 +389,9 @@ main(void)
         FIXTURE_TEST(a_timeline_is_refused_with_its_own_range),
         FIXTURE_TEST(a_time_on_a_branch_that_was_left_is_told),
         FIXTURE_TEST(timelines_that_lived_side_by_side_are_told),
+        FIXTURE_TEST(a_branch_is_told_where_a_backup_leads_to_it),
+        FIXTURE_TEST(a_branch_that_no_backup_leads_to_is_not_told),
+        FIXTURE_TEST(what_the_plan_lacks_comes_first),
         FIXTURE_TEST(an_lsn_behind_the_parting_is_on_both),
         FIXTURE_TEST(what_a_segment_has_behind_the_parting_is_read),
         FIXTURE_TEST(nothing_is_told_of_a_branch_without_commits),
