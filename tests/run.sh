@@ -96,7 +96,7 @@ step_store_away() { many store_away bash tests/integration/store_away.sh; }
 step_continuity() { many continuity bash tests/integration/continuity.sh; }
 step_failover() {
     for part in hosts member lineage newer; do
-        many "failover-$part" env HQ_FAILOVER_PARTS="$part" bash tests/integration/failover.sh
+        many "failover-$part" env HQ_FAILOVER_PART="$part" bash tests/integration/failover.sh
     done
     many pg_upgrade bash tests/integration/pg_upgrade.sh
 }
