@@ -31,8 +31,8 @@ set_handler(int number, void (*handler)(int))
 
     /*
      * No SA_RESTART: a call that waits must return so that the flag is seen. Whoever types Ctrl-C
-     * again means it; SIGTERM may come twice by itself: timeout(1) sends it to its child and then
-     * to the group, a supervisor to every process of a unit.
+     * again means it; SIGTERM comes twice by itself from timeout(1), which sends it to its child
+     * and then to the group.
      */
     action.sa_flags = number == SIGINT ? (int)SA_RESETHAND : 0;
     (void)sigemptyset(&action.sa_mask);

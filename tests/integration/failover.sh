@@ -11,6 +11,7 @@ if [ -z "${HQ_FAILOVER_PART:-}" ]; then
 fi
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 tools=/usr/lib/postgresql/15/bin
+case $HQ_FAILOVER_PART in hosts|member|lineage|newer) ;; *) not_ok "no part is called $HQ_FAILOVER_PART"; exit 1 ;; esac
 wanted() { [ "$HQ_FAILOVER_PART" = "$1" ]; }
 
 load=
